@@ -1,0 +1,14 @@
+"""The two ways in which a scan refuses to go on, each with one clear sentence."""
+
+from __future__ import annotations
+
+
+class BadInputError(Exception):
+    """What the user gave cannot be used; the message names what, where and the cure.
+
+    The command line prints the message and exits with 2.
+    """
+
+
+class UnprocessableError(Exception):
+    """The data of one patch cannot be worked on; the scan goes on with the other patches."""

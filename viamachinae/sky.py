@@ -1,0 +1,186 @@
+"""The tiling of the sky into patches, and the frame of a patch: pure geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import astropy.units as u
+import healpy
+import numpy as np
+from astropy.coordinates import ICRS, Galactic, SkyCoord, SkyOffsetFrame
+from numpy.typing import ArrayLike, NDArray
+
+from viamachinae.config import CentreTiling, HealpixTiling, SkyConfig
+
+Array = NDArray[np.float64]
+
+# Centres of the Magellanic Clouds, ICRS deg: van der Marel & Kallivayalil 2014 (LMC),
+# Gaia Collaboration (Luri et al.) 2021 (SMC).
+LMC = SkyCoord(78.76 * u.deg, -69.19 * u.deg)
+SMC = SkyCoord(12.80 * u.deg, -73.15 * u.deg)
+
+
+class FramePositions(NamedTuple):
+    """Positions (deg) and proper motions (mas/yr, pm_phi times cos lam) in a patch frame."""
+
+    phi: Array
+    lam: Array
+    pm_phi: Array
+    pm_lam: Array
+
+
+class IcrsPositions(NamedTuple):
+    """Positions (deg) and proper motions (mas/yr, pmra times cos dec) in ICRS."""
+
+    ra: Array
+    dec: Array
+    pmra: Array
+    pmdec: Array
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A disc on the sky with a frame of its own.
+
+    Attributes
+    ----------
+    id : str
+        Stable name made of the centre's Galactic coordinates, as in ``l195.0_b+33.7``.
+    ra, dec : float
+        Centre, ICRS, deg.
+    radius_deg, evaluation_radius_deg : float
+        Radii of the discs in which stars are trained on and evaluated.
+    """
+
+    id: str
+    ra: float
+    dec: float
+    radius_deg: float
+    evaluation_radius_deg: float
+
+    @property
+    def centre(self) -> SkyCoord:
+        """The centre as an astropy coordinate."""
+        return SkyCoord(self.ra * u.deg, self.dec * u.deg)
+
+    def to_frame(
+        self, ra: ArrayLike, dec: ArrayLike, pmra: ArrayLike, pmdec: ArrayLike
+    ) -> FramePositions:
+        """ICRS to the unrotated offset frame at the centre (VM1, section 2).
+
+        Parameters
+        ----------
+        ra, dec : array of shape (n,)
+            Degrees.
+        pmra, pmdec : array of shape (n,)
+            mas/yr; `pmra` includes cos(dec).
+
+        Returns
+        -------
+        FramePositions
+            Arrays of shape (n,); `phi` lies in [-180, 180).
+        """
+        frame = SkyOffsetFrame(origin=self.centre)
+        stars = ICRS(
+            np.asarray(ra) * u.deg,
+            np.asarray(dec) * u.deg,
+            pm_ra_cosdec=np.asarray(pmra) * u.mas / u.yr,
+            pm_dec=np.asarray(pmdec) * u.mas / u.yr,
+        ).transform_to(frame)
+        return FramePositions(
+            stars.lon.wrap_at(180 * u.deg).deg,
+            stars.lat.deg,
+            stars.pm_lon_coslat.to_value(u.mas / u.yr),
+            stars.pm_lat.to_value(u.mas / u.yr),
+        )
+
+    def from_frame(
+        self, phi: ArrayLike, lam: ArrayLike, pm_phi: ArrayLike, pm_lam: ArrayLike
+    ) -> IcrsPositions:
+        """The inverse of `to_frame`, with `ra` in [0, 360)."""
+        frame = SkyOffsetFrame(
+            np.asarray(phi) * u.deg,
+            np.asarray(lam) * u.deg,
+            pm_lon_coslat=np.asarray(pm_phi) * u.mas / u.yr,
+            pm_lat=np.asarray(pm_lam) * u.mas / u.yr,
+            origin=self.centre,
+        )
+        stars = frame.transform_to(ICRS())
+        return IcrsPositions(
+            stars.ra.deg,
+            stars.dec.deg,
+            stars.pm_ra_cosdec.to_value(u.mas / u.yr),
+            stars.pm_dec.to_value(u.mas / u.yr),
+        )
+
+    def separation_deg(self, ra: ArrayLike, dec: ArrayLike) -> Array:
+        """Angular distance of points (deg, shape (n,)) from the centre, deg."""
+        points = SkyCoord(np.asarray(ra) * u.deg, np.asarray(dec) * u.deg)
+        return np.asarray(self.centre.separation(points).deg, dtype=np.float64)
+
+
+def patch_id(l_deg: float, b_deg: float) -> str:
+    """Name of a patch from its Galactic centre in deg: ``l195.0_b+33.7``."""
+    return f"l{round(l_deg, 1) % 360:.1f}_b{b_deg:+.1f}"
+
+
+def tile(config: SkyConfig) -> list[Patch]:
+    """All patches of a tiling, in a fixed order.
+
+    Raises
+    ------
+    ValueError
+        If two centres share an id, or the configuration names a patch that the tiling lacks.
+    """
+    if isinstance(config, CentreTiling):
+        centres = SkyCoord(config.centres, unit=u.deg)
+    else:
+        centres = _healpix_centres(config)
+    galactic = centres.transform_to(Galactic())
+    patches = [
+        Patch(
+            patch_id(place.l.deg, place.b.deg),
+            float(centre.ra.deg),
+            float(centre.dec.deg),
+            config.radius_deg,
+            config.evaluation_radius_deg,
+        )
+        for centre, place in zip(centres, galactic, strict=True)
+    ]
+    by_id = {patch.id: patch for patch in patches}
+    if len(by_id) < len(patches):
+        raise ValueError("sky.centres holds two centres closer than 0.1 deg; remove one of them")
+    if isinstance(config, HealpixTiling) and config.patches:
+        missing = sorted(set(config.patches) - set(by_id))
+        if missing:
+            raise ValueError(
+                f"sky.patches names {', '.join(missing)}, which the tiling does not hold; "
+                "`viamachinae plan` lists the ids that it holds"
+            )
+        return [patch for patch in patches if patch.id in set(config.patches)]
+    return patches
+
+
+def _healpix_centres(config: HealpixTiling) -> SkyCoord:
+    pixels = np.arange(healpy.nside2npix(config.nside))
+    lon, lat = healpy.pix2ang(config.nside, pixels, lonlat=True)
+    centres = SkyCoord(lon * u.deg, lat * u.deg, frame=Galactic()).icrs
+    kept = (
+        (np.abs(lat) > config.min_abs_b_deg)
+        & (centres.separation(LMC).deg > config.lmc_radius_deg)
+        & (centres.separation(SMC).deg > config.smc_radius_deg)
+    )
+    return centres[kept]
+
+
+def overlaps(patches: Sequence[Patch]) -> list[tuple[int, int]]:
+    """Pairs of positions (i < j) in `patches` whose evaluation discs overlap (VM1)."""
+    if len(patches) < 2:
+        return []
+    centres = SkyCoord([p.ra for p in patches] * u.deg, [p.dec for p in patches] * u.deg)
+    radius = np.array([p.evaluation_radius_deg for p in patches])
+    distance = centres[:, None].separation(centres[None, :]).deg
+    near = np.triu(distance < radius[:, None] + radius[None, :], k=1)
+    return [(int(i), int(j)) for i, j in np.argwhere(near)]
