@@ -133,10 +133,12 @@ class GreatCircleTrack(Model):
     pmdec: float = Field(description="Proper motion in dec at the middle, mas/yr.")
     pm_gradient: tuple[float, float] = Field(
         (0.0, 0.0),
-        description="Change of the proper motion along and across the stream, mas/yr per deg.",
+        description="Change of proper motion along and across the stream, mas/yr per deg (ours).",
     )
     distance_kpc: Positive = Field(description="Distance at the middle, kpc.")
-    distance_gradient: float = Field(0.0, description="Change of distance along it, kpc per deg.")
+    distance_gradient: float = Field(
+        0.0, description="Change of distance along it, kpc per deg (ours)."
+    )
 
 
 class OrbitTrack(Model):
@@ -172,7 +174,7 @@ class StreamConfig(Model):
     )
     feh: float = Field(-2.0, ge=-2.2, le=0.0, description="Metallicity [Fe/H] (ours; old halo).")
     age_gyr: float = Field(12.0, ge=10.0, le=13.0, description="Age in Gyr (ours; old halo).")
-    gaps: list[Gap] = Field(default_factory=list, description="Gaps along the stream.")
+    gaps: list[Gap] = Field(default_factory=list, description="Gaps along the stream (ours).")
 
 
 class SimulateQuery(Model):
@@ -180,9 +182,11 @@ class SimulateQuery(Model):
 
     source: Literal["simulate"] = "simulate"
     galaxy: GalaxyConfig = GalaxyConfig()
-    streams: list[StreamConfig] = Field(default_factory=list, description="Injected streams.")
+    streams: list[StreamConfig] = Field(
+        default_factory=list, description="Injected streams (ours)."
+    )
     release: Literal["gaia_dr3"] = Field(
-        "gaia_dr3", description="The release whose errors are drawn."
+        "gaia_dr3", description="The release whose errors are drawn (ours)."
     )
 
 
@@ -338,13 +342,21 @@ class RoiConfig(Model):
 
 
 class LineConfig(Model):
-    """The Hough line finder; all numbers after VM2, details ours."""
+    """The Hough line finder, after VM2."""
 
-    theta_cell_deg: Positive = Field(1.8, description="Cell size in the angle of the normal, deg.")
-    r_cell_deg: Positive = Field(0.2, description="Cell size in the offset from the centre, deg.")
-    box: tuple[int, int] = Field((3, 5), description="Box of cells in which a star counts once.")
-    lattice: int = Field(7, ge=3, description="Boxes on a side of the background lattice, odd.")
-    core: int = Field(3, ge=1, description="Boxes on a side left out around the line, odd.")
+    theta_cell_deg: Positive = Field(
+        1.8, description="Cell size in the angle of the normal, deg (VM2)."
+    )
+    r_cell_deg: Positive = Field(
+        0.2, description="Cell size in the offset from the centre, deg (VM2)."
+    )
+    box: tuple[int, int] = Field(
+        (3, 5), description="Box of cells in which a star counts once (after VM2; ours)."
+    )
+    lattice: int = Field(
+        7, ge=3, description="Boxes on a side of the background lattice, odd (ours)."
+    )
+    core: int = Field(3, ge=1, description="Boxes on a side left out around the line, odd (ours).")
 
 
 class ProtoclusterConfig(Model):

@@ -1,0 +1,1 @@
+"""What Gaia's releases hold."""

@@ -1,0 +1,1 @@
+"""From scores to stream candidates: lines, protoclusters, protostreams and their linking."""

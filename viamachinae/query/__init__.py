@@ -1,0 +1,1 @@
+"""Sources of stars: files, and the interface that all sources share."""

@@ -1,0 +1,1 @@
+"""From stars to scores: signal regions, density estimates, likelihood ratios."""

@@ -1,0 +1,107 @@
+"""Star lists that the tests of this room share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from viamachinae.config import LinkConfig
+from viamachinae.link.hough import hough_plane
+from viamachinae.link.roi import Rois, regions_of_interest
+from viamachinae.sky import Patch
+
+Floats = NDArray[np.float64]
+Draw = Callable[..., tuple[Floats, Floats]]
+Choose = Callable[..., Rois]
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20240611)
+
+
+@pytest.fixture
+def disc(rng: np.random.Generator) -> Draw:
+    """Stars spread evenly over a disc."""
+
+    def draw(n: int, radius_deg: float = 10.0) -> tuple[Floats, Floats]:
+        rho, angle = radius_deg * np.sqrt(rng.random(n)), rng.uniform(0, 2 * np.pi, n)
+        return rho * np.cos(angle), rho * np.sin(angle)
+
+    return draw
+
+
+@pytest.fixture
+def line(rng: np.random.Generator) -> Draw:
+    """Stars spread evenly along a line in a disc, Gaussian of sigma `width_deg` across it."""
+
+    def draw(
+        n: int,
+        theta_deg: float,
+        r_deg: float,
+        radius_deg: float = 10.0,
+        width_deg: float = 0.2,
+    ) -> tuple[Floats, Floats]:
+        theta = np.radians(theta_deg)
+        r = rng.normal(r_deg, width_deg, 20 * n)
+        t = rng.uniform(-radius_deg, radius_deg, 20 * n)
+        inside = np.flatnonzero(np.hypot(r, t) < radius_deg)[:n]
+        r, t = r[inside], t[inside]
+        return r * np.sin(theta) + t * np.cos(theta), t * np.sin(theta) - r * np.cos(theta)
+
+    return draw
+
+
+@pytest.fixture
+def choose() -> Choose:
+    """ROIs of a patch from lists of stars: (scan, signal region, rows of the stars, best first).
+
+    The other proper motion of a list's stars may span less than 3 mas/yr only: every list then
+    gives the one ROI whose window holds them all, and maybe its neighbours.
+    """
+
+    def rois(stars: Table, lists: list[tuple[str, float, Floats]], config: LinkConfig) -> Rois:
+        scores = {}
+        for scan in dict.fromkeys(scan for scan, _, _ in lists):
+            parts = [(region, rows) for of, region, rows in lists if of == scan]
+            rows = np.concatenate([rows for _, rows in parts])
+            scores[scan] = pa.table(
+                {
+                    "source_id": np.asarray(stars["source_id"])[rows],
+                    "region": np.concatenate([np.full(len(rows), r) for r, rows in parts]),
+                    "log_ratio": np.concatenate([np.linspace(2, 1, len(r)) for _, r in parts]),
+                }
+            )
+        return regions_of_interest(stars, scores, config, hough_plane(config.lines, 10.0))
+
+    return rois
+
+
+@pytest.fixture
+def catalogue(rng: np.random.Generator) -> Callable[..., Table]:
+    """A star table as preprocessing leaves it, from positions and proper motions in a patch."""
+
+    def make(
+        patch: Patch, phi: Floats, lam: Floats, pm: tuple[float, float], spread: float = 0.5
+    ) -> Table:
+        pm_phi, pm_lam = (rng.normal(value, spread, len(phi)) for value in pm)
+        sky = patch.from_frame(phi, lam, pm_phi, pm_lam)
+        return Table(
+            {
+                "source_id": 6_000_000_000_000_000_000 + np.arange(len(phi)),
+                **sky._asdict(),
+                "phot_g_mean_mag": rng.uniform(16, 20, len(phi)),
+                "bp_rp": np.full(len(phi), np.nan),
+                "phi": phi,
+                "lam": lam,
+                "pm_phi": pm_phi,
+                "pm_lam": pm_lam,
+            }
+        )
+
+    return make

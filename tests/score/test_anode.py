@@ -1,0 +1,176 @@
+"""ANODE finds a small known signal on a known background, close to the ideal ratio."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import multivariate_normal, norm, rankdata
+
+from viamachinae.config import RegionsConfig, TrainConfig
+from viamachinae.errors import BadInputError, UnprocessableError
+from viamachinae.score.anode import choose_device, score, train
+from viamachinae.score.regions import SignalRegion, signal_regions
+from viamachinae.score.trained import load_flows, save_flows
+
+N_BACKGROUND, N_SIGNAL = 9_000, 200
+SIGNAL_MEAN, SIGNAL_STD = np.array([0.6, -0.8]), 0.12
+FEATURES = ["phi", "lam"]
+CONFIG = TrainConfig(
+    flow={"blocks": 5, "hidden": [32], "batch_norm": False},
+    learning_rate=5e-3,
+    weight_decay=1e-4,
+    batch_size=64,
+    epochs=16,
+    average_last=8,
+    device="cpu",
+)
+
+
+def background_log_prob(x: np.ndarray, pm: np.ndarray) -> np.ndarray:
+    """A Gaussian whose mean moves with the proper motion."""
+    return norm.logpdf(x[:, 0], 0.1 * pm) + norm.logpdf(x[:, 1], -0.05 * pm, 1.2)
+
+
+@pytest.fixture(scope="module")
+def sky() -> dict[str, np.ndarray]:
+    """Background over pm = -3 .. 3 and a clump of signal stars at pm = 0.5 .. 1.5."""
+    rng = np.random.default_rng(0)
+    pm = np.concatenate([rng.uniform(-3, 3, N_BACKGROUND), rng.uniform(0.5, 1.5, N_SIGNAL)])
+    mean = np.column_stack([0.1 * pm, -0.05 * pm])
+    x = mean + rng.normal(size=mean.shape) * [1.0, 1.2]
+    x[N_BACKGROUND:] = SIGNAL_MEAN + SIGNAL_STD * rng.normal(size=(N_SIGNAL, 2))
+    return {
+        "x": x,
+        "pm": pm[:, None],
+        "source_id": rng.permutation(len(pm)).astype(np.int64) + 4_000_000_000_000_000_000,
+        "signal": np.arange(len(pm)) >= N_BACKGROUND,
+    }
+
+
+@pytest.fixture(scope="module")
+def region(sky) -> SignalRegion:
+    config = RegionsConfig(width_masyr=2, stride_masyr=2, min_stars=1000, range_masyr=(0, 2))
+    (region,) = signal_regions(sky["pm"][:, 0], "pm_lam", config)
+    return region
+
+
+@pytest.fixture(scope="module")
+def learned(sky, region):
+    return train(
+        sky["x"], sky["pm"], [region], CONFIG, seed=1, patch="l0.0_b+0.0", features=FEATURES
+    )
+
+
+def auc(values: np.ndarray, signal: np.ndarray) -> float:
+    ranks = rankdata(values)
+    n = int(signal.sum())
+    return float((ranks[signal].sum() - n * (n + 1) / 2) / (n * (len(values) - n)))
+
+
+def test_the_learned_ratio_ranks_the_signal_nearly_as_well_as_the_true_one(sky, region, learned):
+    scores = score(learned[0], sky["x"], sky["pm"], sky["source_id"], "cpu")
+    inside = region.contains(sky["pm"][:, 0])
+    by_id = np.argsort(sky["source_id"][inside])
+    x, pm = sky["x"][inside][by_id], sky["pm"][inside][by_id, 0]
+    signal = sky["signal"][inside][by_id]
+    clump = multivariate_normal(SIGNAL_MEAN, SIGNAL_STD**2).logpdf(x)
+    ideal = auc(clump - background_log_prob(x, pm), signal)
+    found = auc(np.asarray(scores["log_ratio"]), signal)
+    assert ideal > 0.97
+    assert found > ideal - 0.03
+    best = np.argsort(scores["log_ratio"])[::-1][:N_SIGNAL]
+    assert signal[best].mean() > 10 * signal.mean()
+
+
+def test_the_control_density_is_the_background_in_natural_units(sky, region, learned):
+    scores = score(learned[0], sky["x"], sky["pm"], sky["source_id"], "cpu")
+    inside = region.contains(sky["pm"][:, 0])
+    by_id = np.argsort(sky["source_id"][inside])
+    background = ~sky["signal"][inside][by_id]
+    truth = background_log_prob(sky["x"][inside][by_id], sky["pm"][inside][by_id, 0])
+    difference = (truth - np.asarray(scores["log_cr"]))[background]
+    # Its mean is the Kullback-Leibler divergence inside the region, where it is interpolated.
+    assert -0.02 < difference.mean() < 0.06
+
+
+def test_scores_hold_the_stars_of_the_region_sorted_by_source_id(sky, region, learned):
+    scores = score(learned[0], sky["x"], sky["pm"], sky["source_id"], "cpu")
+    inside = region.contains(sky["pm"][:, 0])
+    assert scores.colnames == ["source_id", "region", "log_sr", "log_cr", "log_ratio"]
+    assert scores["source_id"].dtype == np.int64
+    np.testing.assert_array_equal(scores["source_id"], np.sort(sky["source_id"][inside]))
+    assert (scores["region"] == region.lower).all()
+    np.testing.assert_allclose(scores["log_ratio"], scores["log_sr"] - scores["log_cr"], atol=1e-5)
+
+
+def test_history_holds_natural_units(sky, region, learned):
+    """The control flow's held-out likelihood is near that of the true density."""
+    history = learned[1]
+    assert len(history) == 2 * CONFIG.epochs
+    last = history[(history["density"] == "cr") & (history["epoch"] == CONFIG.epochs - 1)][0]
+    outside = ~region.contains(sky["pm"][:, 0])
+    truth = background_log_prob(sky["x"][outside], sky["pm"][outside, 0]).mean()
+    assert last["held_out"] == pytest.approx(truth, abs=0.08)
+    assert last["loss"] == pytest.approx(-truth, abs=0.08)
+    assert last["outcome"] == "done"
+    assert 0.88 < last["n_stars"] / outside.sum() < 0.92
+
+
+def test_saved_flows_score_identically(tmp_path: Path, sky, learned):
+    path = tmp_path / "flows.safetensors"
+    save_flows(path, learned[0])
+    again = load_flows(path, FEATURES)
+    stars = sky["x"][:500], sky["pm"][:500], sky["source_id"][:500]
+    before, after = score(learned[0], *stars, "cpu"), score(again, *stars, "cpu")
+    for name in before.colnames:
+        np.testing.assert_array_equal(before[name], after[name])
+    assert again.regions == learned[0].regions
+    with pytest.raises(BadInputError, match="trained on the features phi, lam, not on phi, pm"):
+        load_flows(path, ["phi", "pm"])
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(BadInputError, match="not a complete safetensors file"):
+        load_flows(path)
+
+
+def test_a_region_with_a_failed_flow_is_left_out_and_named(sky, region, learned):
+    broken = replace(
+        learned[0],
+        weights=torch.full_like(learned[0].weights, torch.nan),
+        failed=np.array([[False, True]]),
+    )
+    scores = score(broken, sky["x"], sky["pm"], sky["source_id"], "cpu")
+    assert len(scores) == 0
+    assert scores["source_id"].dtype == np.int64
+    assert broken.failed_regions() == [region]
+
+
+def test_a_flow_does_not_depend_on_the_other_regions(sky, region):
+    x, pm = sky["x"][::10], sky["pm"][::10]
+    quick = CONFIG.model_copy(update={"epochs": 2, "average_last": 1})
+    other = replace(region, lower=-3.0, upper=-1.0)
+    alone, _ = train(x, pm, [region], quick, seed=1, patch="p", features=FEATURES)
+    pair, _ = train(x, pm, [other, region], quick, seed=1, patch="p", features=FEATURES)
+    torch.testing.assert_close(pair.weights[1], alone.weights[0], rtol=1e-3, atol=1e-4)
+    moved, _ = train(x, pm, [region], quick, seed=1, patch="q", features=FEATURES)
+    assert not torch.equal(moved.weights, alone.weights)
+
+
+def test_data_that_cannot_be_learned_from_are_said_to_be(sky, region):
+    x = sky["x"][:400].copy()
+    x[:, 1] = 3.0
+    with pytest.raises(UnprocessableError, match="patch p: feature lam is constant"):
+        train(x, sky["pm"][:400], [region], CONFIG, seed=0, patch="p", features=FEATURES)
+    empty = replace(region, lower=90.0, upper=92.0)
+    with pytest.raises(UnprocessableError, match="from 90 mas/yr has too few stars"):
+        train(sky["x"], sky["pm"], [empty], CONFIG, seed=0, patch="p", features=FEATURES)
+
+
+def test_cuda_where_there_is_none_is_bad_input(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(BadInputError, match="torch finds no CUDA device"):
+        choose_device("cuda")
+    assert choose_device("auto") == torch.device("cpu")

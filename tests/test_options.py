@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from viamachinae.config import PRESETS, ScanConfig
+from viamachinae.errors import BadInputError
+from viamachinae.options import (
+    defaults_yaml,
+    json_schema,
+    option_table,
+    options,
+    parse_config,
+    read_config,
+    to_yaml,
+)
+
+TAGS = ("tiling", "source", "kind", "family", "method")
+CONFIGS = sorted((Path(__file__).parents[1] / "workflows" / "config").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_shipped_configurations_are_valid(path: Path) -> None:
+    config = read_config(path)
+    assert parse_config(yaml.safe_load(to_yaml(config)), "resolved") == config
+
+
+def test_defaults_read_back() -> None:
+    assert parse_config(yaml.safe_load(defaults_yaml()), "defaults") == ScanConfig()
+
+
+def test_every_option_says_where_its_default_comes_from() -> None:
+    for option in options():
+        assert option.description, option.path
+        if option.default != "needed" and option.path.split(".")[-1] not in TAGS:
+            assert re.search(r"ANODE|ours|VM[123]", option.description), option
+
+
+def test_table_and_schema_hold_every_option() -> None:
+    table, schema = option_table(), json_schema()
+    for option in options():
+        assert f"`{option.path}`" in table
+        assert f'"{option.path.split(".")[-1]}"' in schema
+    json.loads(schema)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"train": {"epocs": 3}}, ["train.epocs", "did you mean epochs"]),
+        ({"query": {"source": "files"}}, ["query.path", "needed"]),
+        ({"query": {"source": "simulate", "path": "x"}}, ["query.path", "not an option"]),
+        ({"regions": {"width_masyr": -1}}, ["regions.width_masyr", "greater than 0"]),
+        ({"sky": {"radius_deg": 5.0}}, ["evaluation_radius_deg", "radius_deg"]),
+        ({"train": {"epochs": 5}}, ["average_last", "epochs"]),
+    ],
+)
+def test_bad_options_are_named(given: dict[str, object], words: list[str]) -> None:
+    with pytest.raises(BadInputError) as error:
+        parse_config(given, "my.yaml")
+    sentence = str(error.value)
+    assert "\n" not in sentence
+    for word in ["my.yaml", *words]:
+        assert word in sentence
+
+
+def test_overrides(tmp_path: Path) -> None:
+    path = tmp_path / "scan.yaml"
+    path.write_text("name: a\nquery: {source: files, path: old.parquet}\n")
+    config = read_config(path, ["query.path=new.parquet", "train.epochs=20", "seed=3"])
+    assert str(config.query.path) == "new.parquet"  # type: ignore[union-attr]
+    assert (config.train.epochs, config.seed) == (20, 3)
+    with pytest.raises(BadInputError, match=r"key\.subkey=value"):
+        read_config(path, ["train.epochs"])
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "\x00"])
+def test_unreadable_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "scan.yaml"
+    path.write_text(text)
+    with pytest.raises(BadInputError, match=r"scan\.yaml"):
+        read_config(path)
+    with pytest.raises(BadInputError, match=r"absent\.yaml"):
+        read_config(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_presets_fill_what_is_not_given(preset: str) -> None:
+    train = ScanConfig.model_validate({"train": {"preset": preset, "batch_size": 7}}).train
+    assert train.batch_size == 7
+    wanted = PRESETS[preset].get("epochs", 50)
+    assert train.epochs == wanted

@@ -1,0 +1,5 @@
+"""The user's verbs on the command line; each calls one public function of the same name."""
+
+from viamachinae.cli.commands import main
+
+__all__ = ["main"]

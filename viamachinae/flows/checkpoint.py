@@ -1,0 +1,53 @@
+"""Tensors and a JSON header in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+FORMAT = "viamachinae.flows"
+VERSION = 1
+
+
+def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    """Write tensors and a header of plain values to `path`.
+
+    Raises
+    ------
+    ValueError
+        If the header holds a value that JSON cannot, such as NaN.
+    OSError
+        If the file cannot be written.
+    """
+    text = json.dumps({"version": VERSION, **header}, allow_nan=False, sort_keys=True)
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(plain, path, metadata={"format": FORMAT, "header": text})
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors (on the CPU) and the header of a file that `save_checkpoint` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, is not a checkpoint, or has another version.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a complete safetensors file ({error})") from error
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"{path} holds no flows of this package")
+    header = json.loads(metadata["header"])
+    version = header.pop("version")
+    if version != VERSION:
+        raise ValueError(f"{path} has checkpoint version {version}; this release reads {VERSION}")
+    return tensors, header

@@ -1,0 +1,127 @@
+"""The working stack: flows that take their training steps together, one a lane."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from viamachinae.flows.optimiser import AdamState, adam_step, clip_by_model
+from viamachinae.flows.stack import FlowStack
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How flows are fitted.
+
+    Attributes
+    ----------
+    learning_rate, weight_decay : float
+        Of Adam.
+    batch_size : int
+        Stars of each flow in a step.
+    epochs, average_last : int
+        Passes over each flow's stars; a snapshot is kept after each of the last ones.
+    stack_size : int
+        Most flows trained at once.
+    max_gradient_norm : float
+        A flow's gradient is shortened to this length.
+    """
+
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    epochs: int
+    average_last: int
+    stack_size: int
+    max_gradient_norm: float = 5.0
+
+
+class ModelState(NamedTuple):
+    """All that training changes in one flow."""
+
+    stack: FlowStack
+    adam: AdamState
+
+
+class Lanes:
+    """Flows in training; lane l of every tensor belongs to one of them, independent of the rest.
+
+    Parameters
+    ----------
+    stars : Tensor of shape (N, d + m)
+        The shared training stars; a step draws row numbers and copies no more than its batch.
+    options : FitOptions
+    states : sequence of L ModelState
+        The first flows.
+    longest : int
+        Most stars that any flow has.
+    """
+
+    def __init__(
+        self,
+        stars: Tensor,
+        options: FitOptions,
+        states: Sequence[ModelState],
+        longest: int,
+    ) -> None:
+        device = stars.device
+        self.stars = stars
+        self.options = options
+        self.stack = states[0].stack.select([0] * len(states)).train()
+        self.adam = AdamState.fresh(self.stack.weights)
+        for lane, state in enumerate(states):
+            self.put(lane, state)
+        self.batch = torch.arange(options.batch_size, device=device)
+        self.order = torch.zeros(len(states), longest, dtype=torch.int32, device=device)
+        self.count = torch.ones(len(states), 1, dtype=torch.int64, device=device)
+        self.cursor = torch.zeros_like(self.count)
+        self.loss = torch.zeros(len(states), device=device)
+
+    def put(self, lane: int, state: ModelState) -> None:
+        """Continue in a lane from a given state."""
+        with torch.no_grad():
+            self.stack.weights[lane] = state.stack.weights[0]
+            self.stack.statistics[lane] = state.stack.statistics[0]
+        self.adam.put(lane, state.adam)
+
+    def get(self, lane: int) -> ModelState:
+        """A copy of a lane's state, with the stack in evaluation mode."""
+        return ModelState(self.stack.select([lane]).eval(), self.adam.select([lane]))
+
+    def begin_epoch(self, lane: int, order: NDArray[np.int32]) -> None:
+        """Give a lane the row numbers of its stars in the order in which to see them."""
+        self.order[lane, : len(order)] = torch.from_numpy(order).to(self.order.device)
+        self.count[lane], self.cursor[lane], self.loss[lane] = len(order), 0, 0
+
+    def keep(self, lanes: Sequence[int]) -> None:
+        """Close all lanes but these."""
+        rows = torch.as_tensor(lanes, dtype=torch.int64, device=self.loss.device)
+        self.stack, self.adam = self.stack.select(lanes), self.adam.select(lanes)
+        self.order, self.count, self.cursor = self.order[rows], self.count[rows], self.cursor[rows]
+        self.loss = self.loss[rows]
+
+    def step(self) -> None:
+        """One update of every lane; its loss, the mean of -ln p, is added to `loss`.
+
+        Nothing here waits for the device.
+        """
+        # The last batch of an epoch is filled up with the epoch's first stars.
+        position = (self.cursor + self.batch) % self.count
+        rows = self.order.gather(1, position)
+        stars = self.stars.index_select(0, rows.flatten()).view(*rows.shape, -1)
+        features = self.stack.architecture.features
+        loss = -self.stack.log_prob(stars[..., :features], stars[..., features:]).mean(dim=1)
+        (gradient,) = torch.autograd.grad(loss.sum(), self.stack.weights)
+        options = self.options
+        clip_by_model(gradient, options.max_gradient_norm)
+        adam_step(
+            self.stack.weights, gradient, self.adam, options.learning_rate, options.weight_decay
+        )
+        self.loss += loss.detach()
+        self.cursor += len(self.batch)

@@ -1,0 +1,195 @@
+"""The one page of a scan, ``index.html``: it holds its figures and style, and needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import jinja2
+import numpy as np
+from astropy.table import Table
+
+from viamachinae.inspect import maps
+from viamachinae.inspect.dossier import (
+    GAIA_PHOTOMETRY,
+    Dossier,
+    Picture,
+    counted,
+    dossier,
+    layers,
+    panels,
+    picture,
+)
+from viamachinae.inspect.exports import CANDIDATES, MEMBERS, conform
+from viamachinae.inspect.projection import Directions
+from viamachinae.sky import Patch
+
+
+class Paper(NamedTuple):
+    """A paper to cite: authors and short title, arXiv number, what is taken from it."""
+
+    text: str
+    arxiv: str
+    what: str
+
+
+CITATIONS = (
+    Paper("Shih, Buckley, Necib & Tamanas, Via Machinae", "2104.12789", "the method"),
+    Paper("Shih, Buckley & Necib, Via Machinae 2.0", "2303.01529", "the line finder and linking"),
+    Paper("Hallin, Shih, Krause & Buckley, Via Machinae 3.0", "2509.08064", "its refinement"),
+    Paper("Nachman & Shih, ANODE", "2001.04990", "the anomaly score"),
+)
+
+
+@dataclass(frozen=True)
+class PatchRecord:
+    """How the work on a patch ended.
+
+    Attributes
+    ----------
+    patch : Patch
+        Where it is.
+    outcome : str
+        One of `viamachinae.inspect.maps.OUTCOMES`.
+    reason : str
+        Why it is not ``done``; empty where there is nothing to say.
+    n_stars : int or None
+        Stars in the patch; None where it was not read.
+    seconds : float or None
+        Time spent on it.
+    """
+
+    patch: Patch
+    outcome: str
+    reason: str = ""
+    n_stars: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the page shows.
+
+    Attributes
+    ----------
+    name : str
+        Name of the run.
+    provenance : mapping of str to str
+        Shown as given: version, command, configuration hash, seed, source, started, finished.
+    patches : sequence of PatchRecord
+        At least one.
+    candidates, members : Table
+        With the columns of `exports.CANDIDATES` and `exports.MEMBERS`.
+    background : mapping of str to Table
+        For a candidate's name, fiducial stars of its best patch with `ra`, `dec`, `pmra`,
+        `pmdec` and photometry; drawn in grey.
+    max_figures : int
+        Candidates, best first, that get figures.
+    photometry : tuple of str
+        The catalogue's columns that the scan took as colour and magnitude. The diagram shows the
+        columns `colour` and `mag` of a table or, where it has none, those of these names; stars
+        of a table with neither have no photometry.
+    """
+
+    name: str
+    provenance: Mapping[str, str]
+    patches: Sequence[PatchRecord]
+    candidates: Table
+    members: Table
+    background: Mapping[str, Table] = field(default_factory=dict)
+    max_figures: int = 50
+    photometry: tuple[str, str] = GAIA_PHOTOMETRY
+
+
+def page(report: Report) -> str:
+    """The text of ``index.html``: the same for the same report, byte for byte.
+
+    Raises
+    ------
+    ValueError
+        If there is no patch, a table lacks a column, an outcome is unknown, or a candidate that
+        gets figures has no member.
+    """
+    unknown = {record.outcome for record in report.patches} - set(maps.OUTCOMES)
+    if unknown:
+        raise ValueError(f"unknown outcome {', '.join(sorted(unknown))}")
+    if not report.patches:
+        raise ValueError("a report needs at least one patch")
+    candidates = conform(report.candidates, CANDIDATES)
+    candidates.sort("rank")
+    members = conform(report.members, MEMBERS)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("viamachinae.inspect"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("index.html.j2").render(
+        name=report.name,
+        summary=_summary(report),
+        maps=_maps(report, candidates, members),
+        candidates=_dossiers(report, candidates, members),
+        max_figures=report.max_figures,
+        patches=report.patches,
+        provenance=report.provenance,
+        citations=CITATIONS,
+    )
+
+
+def _outcomes(report: Report) -> list[str]:
+    return [record.outcome for record in report.patches]
+
+
+def _summary(report: Report) -> str:
+    outcomes = _outcomes(report)
+    counts = [f"{outcomes.count(name)} {name}" for name in maps.OUTCOMES if name in outcomes]
+    found = counted(len(report.candidates), "stream candidate", "stream candidates")
+    return f"{found} in {counted(len(outcomes), 'patch', 'patches')} ({', '.join(counts)})."
+
+
+def _dossiers(report: Report, candidates: Table, members: Table) -> list[Dossier]:
+    result = []
+    for position, row in enumerate(candidates):
+        pictures: list[Picture] = []
+        if position < report.max_figures:
+            name = str(row["candidate"])
+            own = members[members["candidate"] == name]
+            stars = layers(own, report.background.get(name), report.photometry)
+            pictures = panels(name, stars, report.photometry)
+        result.append(dossier(row[[field.name for field in CANDIDATES]], pictures))
+    return result
+
+
+def _maps(report: Report, candidates: Table, members: Table) -> list[Picture]:
+    patches, outcomes = [record.patch for record in report.patches], _outcomes(report)
+    line = members[np.asarray(members["on_line"])]
+    tracks = []
+    for row in candidates:
+        own = line[line["candidate"] == row["candidate"]]
+        stars = Directions(np.asarray(own["ra"]), np.asarray(own["dec"]))
+        tracks.append(maps.Track(int(row["rank"]), float(row["ra"]), float(row["dec"]), stars))
+    content = f"{counted(len(patches), 'patch', 'patches')} as the rims of their evaluation discs"
+    if tracks:
+        content += f", {counted(len(tracks), 'candidate', 'candidates')} by rank"
+    pictures = [
+        picture(
+            maps.all_sky(patches, outcomes, tracks),
+            maps.MAP_DPI,
+            f"All-sky map in Galactic coordinates: {content}. {_summary(report)}",
+            "The whole sky in Galactic coordinates (Mollweide projection), longitude growing to "
+            f"the left: {content}.",
+        )
+    ]
+    if maps.fits_local(patches):
+        pictures.append(
+            picture(
+                maps.local(patches, outcomes, tracks),
+                maps.MAP_DPI,
+                f"Map of the scanned part of the sky, right ascension growing to the left: "
+                f"{content}.",
+                "The scanned part of the sky in an equal-area projection (ICRS).",
+            )
+        )
+    return pictures

@@ -1,0 +1,133 @@
+"""Directions on the sky, and the projections in which the figures show them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.visualization.wcsaxes import WCSAxes
+from astropy.wcs import WCS
+from matplotlib.figure import Figure
+from matplotlib.projections.geo import GeoAxes
+from matplotlib.ticker import FuncFormatter
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+# Share of the frame left free around what it must hold.
+MARGIN = 0.08
+
+
+class Directions(NamedTuple):
+    """Points on the sky, ICRS, deg."""
+
+    ra: Array
+    dec: Array
+
+    @property
+    def coordinates(self) -> SkyCoord:
+        """The points as astropy coordinates."""
+        return SkyCoord(self.ra * u.deg, self.dec * u.deg)
+
+
+def vectors(points: Directions) -> Array:
+    """Unit vectors of shape (n, 3)."""
+    return np.asarray(points.coordinates.cartesian.xyz.value.T, dtype=np.float64)
+
+
+def directions(xyz: ArrayLike) -> Directions:
+    """The inverse of `vectors`; lengths do not matter."""
+    x, y, z = np.moveaxis(np.asarray(xyz, dtype=np.float64), -1, 0)
+    return Directions(np.degrees(np.arctan2(y, x)) % 360, np.degrees(np.arctan2(z, np.hypot(x, y))))
+
+
+def frame_of(points: Directions) -> tuple[float, float, float]:
+    """Middle (ra, dec) and radius, in deg, of a disc that holds all points with a margin."""
+    middle = directions(vectors(points).sum(axis=0))
+    radius = float(points.coordinates.separation(middle.coordinates).deg.max())
+    return float(middle.ra), float(middle.dec), max(radius, 0.5) * (1 + MARGIN)
+
+
+def circle(ra: float, dec: float, radius_deg: float, n: int = 121) -> Directions:
+    """The closed small circle of `n` points around a centre."""
+    angles = np.linspace(0, 360, n) * u.deg
+    rim = SkyCoord(ra * u.deg, dec * u.deg).directional_offset_by(angles, radius_deg * u.deg)
+    return Directions(rim.ra.deg, rim.dec.deg)
+
+
+def great_circle(stars: Directions, n: int = 181) -> Directions:
+    """The arc of the great circle nearest to the stars, as long as they reach.
+
+    Its pole is the direction of smallest scatter: the eigenvector of the smallest eigenvalue of
+    the sum of n nᵀ over the stars' unit vectors n (least squares in sine of the distance).
+
+    Parameters
+    ----------
+    stars : Directions
+        At least one star.
+    n : int
+        Points on the arc.
+    """
+    xyz = vectors(stars)
+    pole = np.linalg.eigh(xyz.T @ xyz).eigenvectors[:, 0]
+    towards = xyz.sum(axis=0)
+    first = towards - pole * (pole @ towards)
+    first /= np.linalg.norm(first)
+    second = np.cross(pole, first)
+    along = np.arctan2(xyz @ second, xyz @ first)
+    angles = np.linspace(along.min(), along.max(), n)[:, None]
+    return directions(np.cos(angles) * first + np.sin(angles) * second)
+
+
+def local_axes(figure: Figure, ra: float, dec: float, radius_deg: float) -> WCSAxes:
+    """Equal-area zenithal axes around an ICRS point, ra growing to the left."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---ZEA", "DEC--ZEA"]
+    wcs.wcs.crval = [ra, dec]
+    wcs.wcs.crpix = [0, 0]
+    wcs.wcs.cdelt = [-1, 1]
+    axes = figure.add_subplot(projection=wcs)
+    half = np.degrees(2 * np.sin(np.radians(radius_deg) / 2))
+    axes.set(xlim=(-half, half), ylim=(-half, half))
+    for coordinate, label, side in zip(axes.coords, ("RA", "Dec"), ("b", "l"), strict=True):
+        coordinate.set_axislabel(f"{label} (deg)")
+        coordinate.set_major_formatter("d" if radius_deg > 2 else "d.d")
+        coordinate.set_ticks(number=6)
+        # Left to itself, WCSAxes may label an axis at the top or right.
+        coordinate.set_ticks_position(side)
+        coordinate.set_ticklabel_position(side)
+        coordinate.set_axislabel_position(side)
+    axes.coords.grid(color="0.85", linewidth=0.5)
+    return axes
+
+
+def local_xy(axes: WCSAxes, points: Directions) -> tuple[Array, Array]:
+    """Where `local_axes` shows the points, in its own data coordinates."""
+    x, y = axes.wcs.wcs_world2pix(points.ra, points.dec, 1)
+    return x, y
+
+
+def galactic_axes(figure: Figure) -> GeoAxes:
+    """All-sky Mollweide axes in Galactic coordinates, l growing to the left."""
+    axes = figure.add_subplot(projection="mollweide")
+    assert isinstance(axes, GeoAxes)
+    # The longitude of these axes grows to the right: positions are mirrored, and so labels too.
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{-np.degrees(x) % 360:.0f}°"))
+    axes.yaxis.set_major_formatter(
+        FuncFormatter(lambda y, _: f"{np.degrees(y):.0f}°".replace("-", "−"))
+    )
+    axes.set_longitude_grid_ends(75)
+    axes.grid(color="0.85", linewidth=0.5)
+    axes.set(xlabel="Galactic longitude l", ylabel="Galactic latitude b")
+    return axes
+
+
+def galactic_xy(points: Directions) -> tuple[Array, Array]:
+    """Where `galactic_axes` shows the points, in rad, with breaks (NaN) at the map's edge."""
+    galactic = points.coordinates.galactic
+    x = -galactic.l.wrap_at(180 * u.deg).rad
+    y = galactic.b.rad
+    breaks = np.flatnonzero(np.abs(np.diff(x)) > np.pi) + 1
+    return np.insert(x, breaks, np.nan), np.insert(y, breaks, np.nan)

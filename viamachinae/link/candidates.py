@@ -1,0 +1,234 @@
+"""Stream candidates: the ranked list, the member stars and the lineage that a scan gives.
+
+A candidate's sigma is the quadrature sum, over its patches, of the sigma of the most significant
+protostream there (after VM2; details ours).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+
+from viamachinae.config import CandidateConfig
+from viamachinae.link.hough import Floats, Ints
+from viamachinae.link.members import (
+    STAR_UNITS,
+    Members,
+    candidate_of,
+    gather_members,
+    member_table,
+)
+from viamachinae.link.streams import (
+    LinkedPatch,
+    Protostreams,
+    gather_protostreams,
+    join_protostreams,
+)
+from viamachinae.sky import Patch
+
+# Columns of the lineage: what a row is part of, and its ROI.
+CLUSTER_COLUMNS: dict[str, type] = {
+    "candidate": str,
+    "patch": str,
+    "protostream": np.int64,
+    "protocluster": np.int64,
+    "roi": np.int64,
+}
+ROI_COLUMNS: dict[str, type] = {
+    "scan": str,
+    "region": np.float64,
+    "window": np.float64,
+    "sigma": np.float64,
+}
+
+
+class Candidates(NamedTuple):
+    """Stream candidates of a scan.
+
+    Attributes
+    ----------
+    candidates : astropy.table.Table
+        One row a candidate, best first: candidate (name), rank from 1, sigma, n_stars (line
+        stars, each once), n_patches, ra, dec (middle of the line), pmra, pmdec (medians of the
+        line stars).
+    members : astropy.table.Table
+        One row a candidate and star, by rank and source_id: candidate, source_id, ra, dec,
+        pmra, pmdec, phot_g_mean_mag, bp_rp, log_ratio (largest in the candidate's ROIs),
+        on_line (whether the star lies on the line of the best protocluster of a patch).
+    lineage : astropy.table.Table
+        One row an ROI, by rank: candidate, patch, protostream, protocluster, roi (its row in
+        the patch's lines), scan, region, window, sigma (of the ROI's own line).
+    """
+
+    candidates: Table
+    members: Table
+    lineage: Table
+
+
+def find_candidates(linked: Sequence[LinkedPatch], config: CandidateConfig) -> Candidates:
+    """Link the protostreams of all patches to stream candidates and describe these.
+
+    Parameters
+    ----------
+    linked : sequence of LinkedPatch
+        All patches that were merged; those without protoclusters may be left out.
+    config : CandidateConfig
+        When protostreams of two patches are one stream.
+
+    Returns
+    -------
+    Candidates
+        Tables without rows, but with all columns, where there is no candidate.
+
+    Raises
+    ------
+    BadInputError
+        If a protocluster names a star that its patch's stars lack.
+    """
+    patches = [one.patch for one in linked]
+    found = gather_protostreams(linked)
+    label = _by_rank(join_protostreams(found, patches, config), found)
+    best = _best_of_patch(label, found)
+    sigma = _quadrature(label, best, found)
+    members = gather_members(linked, found, label, best)
+    ra, dec = _middles(members, label, best, found, patches)
+    pmra, pmdec = (_medians(members, members.star[pm], len(sigma)) for pm in ("pmra", "pmdec"))
+    names = candidate_names(ra, dec, pmra, pmdec)
+    columns = {
+        "candidate": np.array(names, dtype=np.str_),
+        "rank": np.arange(1, len(sigma) + 1),
+        "sigma": sigma,
+        "n_stars": np.bincount(members.candidate[members.on_line], minlength=len(sigma)),
+        "n_patches": np.bincount(label[best], minlength=len(sigma)),
+        "ra": ra,
+        "dec": dec,
+        "pmra": pmra,
+        "pmdec": pmdec,
+    }
+    units = {name: STAR_UNITS[name] for name in ("ra", "dec", "pmra", "pmdec")}
+    return Candidates(
+        Table(columns, units=units),
+        member_table(members, names),
+        _lineage(linked, found, label, names),
+    )
+
+
+def candidate_names(ra: Floats, dec: Floats, pmra: Floats, pmdec: Floats) -> list[str]:
+    """Names like ``VM_J0936+3612_pm-05.3-12.4``, safe as file names.
+
+    Right ascension in hours and minutes and declination in degrees and minutes are cut off, not
+    rounded, as in IAU designations; then the proper motions (pmra, pmdec), rounded to 0.1
+    mas/yr. Of candidates of one name all but the best get ``_2``, ``_3`` and so on, by rank.
+
+    Parameters
+    ----------
+    ra, dec, pmra, pmdec : float64 arrays of shape (n,)
+        deg and mas/yr, by rank.
+    """
+    times: Counter[str] = Counter()
+    names = []
+    for where in zip(ra, dec, pmra, pmdec, strict=True):
+        name = _designation(*(float(value) for value in where))
+        times[name] += 1
+        names.append(name if times[name] == 1 else f"{name}_{times[name]}")
+    return names
+
+
+def _designation(ra: float, dec: float, pmra: float, pmdec: float) -> str:
+    hour, minute = divmod(int(ra % 360 * 4), 60)
+    degree, arcmin = divmod(int(abs(dec) * 60), 60)
+    sign = "-" if dec < 0 else "+"
+    # Adding zero turns a rounded -0.0 into 0.0.
+    motion = "".join(f"{round(pm, 1) + 0.0:+05.1f}" for pm in (pmra, pmdec))
+    return f"VM_J{hour:02d}{minute:02d}{sign}{degree:02d}{arcmin:02d}_pm{motion}"
+
+
+def _best_of_patch(label: Ints, found: Protostreams) -> Ints:
+    """The most significant protostream of each candidate in each of its patches."""
+    order = np.lexsort((-found.sigma, found.patch, label))
+    place = np.column_stack([label, found.patch])[order]
+    return order[np.any(np.diff(place, axis=0, prepend=-1) != 0, axis=1)]
+
+
+def _quadrature(label: Ints, best: Ints, found: Protostreams) -> Floats:
+    """Significance of each candidate, from its best protostreams."""
+    return np.sqrt(np.bincount(label[best], weights=found.sigma[best] ** 2))
+
+
+def _by_rank(label: Ints, found: Protostreams) -> Ints:
+    """Number the candidates from the most significant on; of equal ones the first stays first."""
+    sigma = _quadrature(label, _best_of_patch(label, found), found)
+    rank = np.argsort(np.argsort(-sigma, kind="stable"))
+    return rank[label]
+
+
+def _medians(members: Members, values: Floats, n: int) -> Floats:
+    """Median of a star column over the line stars of each of `n` candidates."""
+    begin = np.searchsorted(members.candidate[members.on_line], np.arange(1, n))
+    of_each = np.split(values[members.on_line], begin)[:n]
+    return np.array([np.median(one) for one in of_each], dtype=np.float64)
+
+
+def _middles(
+    members: Members, label: Ints, best: Ints, found: Protostreams, patches: Sequence[Patch]
+) -> tuple[Floats, Floats]:
+    """The middle of each candidate's line, ICRS deg, shape (n_candidates,).
+
+    The median of the line stars' directions is dropped onto the best line of each patch; the
+    nearest foot inside its evaluation disc is the middle.
+    """
+    n = int(label.max(initial=-1)) + 1
+    stars = SkyCoord(members.star["ra"] * u.deg, members.star["dec"] * u.deg).cartesian
+    x, y, z = (_medians(members, part.value, n) for part in (stars.x, stars.y, stars.z))
+    ra, dec = np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
+    foot = np.full((3, n), np.inf)
+    for position in np.unique(found.patch):
+        lines = best[found.patch[best] == position]
+        number = label[lines]
+        distance, foot_ra, foot_dec = _feet(
+            patches[position], found, lines, ra[number], dec[number]
+        )
+        nearer = distance < foot[0, number]
+        foot[:, number[nearer]] = np.stack([distance, foot_ra, foot_dec])[:, nearer]
+    return foot[1], foot[2]
+
+
+def _feet(
+    patch: Patch, found: Protostreams, lines: Ints, ra: Floats, dec: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Distance, ra and dec of the points on lines of a patch nearest to given ones, deg."""
+    still = np.zeros(len(lines))
+    x, y, _, _ = patch.to_frame(ra, dec, still, still)
+    theta, r = np.radians(found.theta_deg[lines]), found.r_deg[lines]
+    half = np.sqrt(np.maximum(patch.evaluation_radius_deg**2 - r**2, 0))
+    t = np.clip(x * np.cos(theta) + y * np.sin(theta), -half, half)
+    foot_x, foot_y = r * np.sin(theta) + t * np.cos(theta), t * np.sin(theta) - r * np.cos(theta)
+    place = patch.from_frame(foot_x, foot_y, still, still)
+    return np.hypot(x - foot_x, y - foot_y), place.ra, place.dec
+
+
+def _lineage(
+    linked: Sequence[LinkedPatch], found: Protostreams, label: Ints, names: Sequence[str]
+) -> Table:
+    """From each candidate down to its ROIs, of the columns that `Candidates` names."""
+    rows = []
+    for position, one in enumerate(linked):
+        of_roi = one.lines.select(list(ROI_COLUMNS)).to_pylist()
+        numbers = candidate_of(one, position, found, label)
+        clusters = one.protoclusters.select(["protostream", "protocluster", "roi"]).to_pylist()
+        for number, cluster in zip(numbers, clusters, strict=True):
+            above = (names[number], one.patch.id, cluster["protostream"], cluster["protocluster"])
+            rows += [(number, (*above, roi, *of_roi[roi].values())) for roi in cluster["roi"]]
+    rows.sort(key=lambda row: row[0])
+    return Table(
+        rows=[row for _, row in rows] or None,
+        names=[*CLUSTER_COLUMNS, *ROI_COLUMNS],
+        dtype=[*CLUSTER_COLUMNS.values(), *ROI_COLUMNS.values()],
+        units={"region": STAR_UNITS["pmra"], "window": STAR_UNITS["pmra"]},
+    )

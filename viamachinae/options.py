@@ -1,0 +1,210 @@
+"""Reading the configuration, and documenting it from its own models."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import types
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import yaml
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, PydanticUndefined
+
+from viamachinae.config import Model, ScanConfig
+from viamachinae.errors import BadInputError
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: its dotted path, type in words, default as JSON, and description."""
+
+    path: str
+    type: str
+    default: str
+    description: str
+
+
+def read_config(path: Path, overrides: Sequence[str] = ()) -> ScanConfig:
+    """Read a YAML configuration and apply overrides ``key.subkey=value``.
+
+    Raises
+    ------
+    BadInputError
+        If the file cannot be read, or an option is unknown or has a value that does not fit.
+    """
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInputError(
+            f"{path}: cannot be read ({error.strerror}); name a YAML file"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = " ".join(str(error).split())
+        raise BadInputError(f"{path}: is not valid YAML ({where})") from None
+    if given is None:
+        given = {}
+    if not isinstance(given, dict):
+        raise BadInputError(f"{path}: must hold options as `key: value`, one configuration a file")
+    for override in overrides:
+        _override(given, override)
+    return parse_config(given, str(path))
+
+
+def parse_config(given: dict[str, Any], name: str) -> ScanConfig:
+    """Validate options; `name` is what messages call their origin.
+
+    Raises
+    ------
+    BadInputError
+        If an option is unknown or has a value that does not fit.
+    """
+    try:
+        return ScanConfig.model_validate(given)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise BadInputError(f"{name}: {_sentence(problems[0])}{more}") from None
+
+
+def _override(given: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise BadInputError(f"--set {override}: write it as key.subkey=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    *parents, last = key.split(".")
+    for parent in parents:
+        below = given.setdefault(parent, {})
+        if not isinstance(below, dict):
+            raise BadInputError(f"--set {override}: {parent} holds a value, not options")
+        given = below
+    given[last] = value
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    names = [str(part) for part in problem["loc"] if part not in _variant_tags()]
+    path = ".".join(names) or "the configuration"
+    if problem["type"] == "extra_forbidden":
+        known = sorted({option.path.split(".")[-1] for option in options()})
+        close = difflib.get_close_matches(names[-1], known, n=1)
+        hint = f"did you mean {close[0]}?" if close else "`viamachinae config --table` lists all"
+        return f"{path} is not an option here; {hint}"
+    if problem["type"] == "missing":
+        return f"{path} is needed and not given"
+    message = problem["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(problem["input"], dict) else f" (given: {problem['input']!r})"
+    return f"{path}: {message[:1].lower()}{message[1:]}{given}"
+
+
+def _variant_tags() -> frozenset[str]:
+    """Names of the variants, which pydantic puts into the path of an error."""
+    return frozenset(_tag(model) for model in _all_models(ScanConfig)) - {""}
+
+
+def _all_models(model: type[Model]) -> Iterator[type[Model]]:
+    yield model
+    for field in model.model_fields.values():
+        for inner in _models_in(field.annotation):
+            yield from _all_models(inner)
+
+
+def _models_in(annotation: Any) -> list[type[Model]]:
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
+
+
+def options(model: type[Model] = ScanConfig, prefix: str = "") -> list[Option]:
+    """All options in the order of the models; those of a variant carry its name in brackets."""
+    found: list[Option] = []
+    for name, field in model.model_fields.items():
+        path = f"{prefix}{name}"
+        inner = _models_in(field.annotation)
+        many = get_origin(field.annotation) is list
+        if not inner or many:
+            found.append(Option(path, _type(field.annotation), _default(field), _words(field)))
+        below = f"{path}[]" if many else path
+        for variant in inner:
+            tag = f"({_tag(variant)})" if len(inner) > 1 else ""
+            found += options(variant, f"{below}{tag}.")
+    return found
+
+
+def _tag(model: type[Model]) -> str:
+    """Name of the variant that a model is; empty where it is no variant."""
+    for name in ("tiling", "source", "kind", "family", "method"):
+        if name in model.model_fields:
+            return str(get_args(model.model_fields[name].annotation)[0])
+    return ""
+
+
+def _type(annotation: Any) -> str:
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(parts[0])
+    if origin is Literal:
+        return " | ".join(str(part) for part in parts)
+    if origin in (Union, types.UnionType):
+        return " | ".join(_type(part) for part in parts)
+    if origin is not None:
+        return f"{origin.__name__}[{', '.join(_type(part) for part in parts)}]"
+    if annotation is type(None):
+        return "null"
+    return str(getattr(annotation, "__name__", annotation))
+
+
+def _default(field: FieldInfo) -> str:
+    default = field.get_default(call_default_factory=True)
+    return "needed" if default is PydanticUndefined else json.dumps(default, default=str)
+
+
+def _words(field: FieldInfo) -> str:
+    return field.description or "Which variant of the section this is."
+
+
+def option_table() -> str:
+    """Markdown table of all options."""
+    rows = [
+        f"| `{o.path}` | {_cell(o.type)} | `{o.default}` | {o.description} |" for o in options()
+    ]
+    head = ["| option | type | default | meaning and source |", "|---|---|---|---|"]
+    return "\n".join(head + rows) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def json_schema() -> str:
+    """JSON schema of the configuration."""
+    return json.dumps(ScanConfig.model_json_schema(), indent=2) + "\n"
+
+
+def to_yaml(config: ScanConfig) -> str:
+    """YAML that reads back as the same configuration."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def defaults_yaml() -> str:
+    """YAML of all defaults, each with its meaning as a comment."""
+    return "\n".join(_commented(ScanConfig(), "")) + "\n"
+
+
+def _commented(model: Model, indent: str) -> Iterator[str]:
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if isinstance(value, Model):
+            yield f"{indent}{name}:"
+            yield from _commented(value, indent + "  ")
+            continue
+        yield f"{indent}# {_words(field)}"
+        content = model.model_dump(mode="json")[name]
+        text = yaml.safe_dump(content, default_flow_style=True, width=10_000)
+        yield f"{indent}{name}: {text.removesuffix('...' + chr(10)).strip()}"

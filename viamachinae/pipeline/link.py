@@ -1,0 +1,159 @@
+"""Above the patches: link what all of them found into stream candidates, and write the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+from viamachinae.config import ScanConfig
+from viamachinae.inspect.exports import candidates_ecsv, members_parquet
+from viamachinae.inspect.page import PatchRecord, Report, page
+from viamachinae.link.candidates import find_candidates
+from viamachinae.link.streams import LinkedPatch
+from viamachinae.options import to_yaml
+from viamachinae.pipeline.events import Watcher, unwatched
+from viamachinae.pipeline.sources import open_source
+from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
+from viamachinae.pipeline.status import outcome_of, patch_records
+from viamachinae.sky import Patch, tile
+from viamachinae.store.files import (
+    content_hash,
+    count_rows,
+    read_arrow,
+    read_table,
+    write_bytes,
+    write_table,
+    write_text,
+)
+from viamachinae.store.records import Record, provenance
+from viamachinae.store.run import RunFolder
+
+LINK = Stage("link", ("link", "sky"), lambda config: config.link.candidates.model_dump())
+INSPECT = Stage("inspect", ("inspect", "sky"), lambda config: config.model_dump(mode="json"))
+
+# Stars drawn in grey behind a candidate: enough to show the density, few enough to see.
+MAX_BACKGROUND = 4000
+
+
+def link(config: ScanConfig, out: Path, watch: Watcher = unwatched) -> list[Record]:
+    """Link the patches that are done into candidates.ecsv, members.parquet and index.html.
+
+    Parameters
+    ----------
+    out : Path
+        The run folder.
+
+    Returns
+    -------
+    list of Record
+        How link and inspect ended.
+    """
+    run = RunFolder(out)
+    patches = tile(config.sky)
+    records = {patch.id: patch_records(config, run, patch.id) for patch in patches}
+    linked = _link(config, run, patches, records, watch)
+    return [linked, _inspect(config, run, patches, records, linked, watch)]
+
+
+def _link(
+    config: ScanConfig,
+    run: RunFolder,
+    patches: list[Patch],
+    records: dict[str, list[Record]],
+    watch: Watcher,
+) -> Record:
+    lines = {
+        patch: record
+        for patch, ended in records.items()
+        for record in ended
+        if record.stage == "lines" and record.outcome in ("done", "partial")
+    }
+    stars = [record for patch in lines for record in records[patch] if record.stage == "preprocess"]
+
+    def do(advance: Advance) -> Ending:
+        linked = []
+        for done, patch in enumerate(patches):
+            if patch.id in lines:
+                linked.append(_linked_patch(run, patch))
+            advance(done + 1, len(patches))
+        found = find_candidates(linked, config.link.candidates)
+        write_bytes(run.members, members_parquet(found.members))
+        write_table(run.lineage, found.lineage)
+        write_text(run.candidates, candidates_ecsv(found.candidates))
+        return "done", ""
+
+    outputs = [run.candidates, run.members, run.lineage]
+    return run_task(Task(LINK, run, config, [*stars, *lines.values()], outputs, do), watch)
+
+
+def _linked_patch(run: RunFolder, patch: Patch) -> LinkedPatch:
+    protoclusters = read_arrow(run.protoclusters(patch.id))
+    columns = ["source_id", "ra", "dec", "pmra", "pmdec", "phot_g_mean_mag", "bp_rp"]
+    stars = read_table(run.stars(patch.id), columns)
+    wanted = np.unique(protoclusters["source_id"].combine_chunks().flatten().to_numpy())
+    return LinkedPatch(
+        patch,
+        read_arrow(run.lines(patch.id)),
+        protoclusters,
+        stars[np.isin(stars["source_id"], wanted)],
+    )
+
+
+def _inspect(
+    config: ScanConfig,
+    run: RunFolder,
+    patches: list[Patch],
+    records: dict[str, list[Record]],
+    linked: Record,
+    watch: Watcher,
+) -> Record:
+    def do(_: Advance) -> Ending:
+        candidates = Table.read(run.candidates, format="ascii.ecsv")
+        members = read_table(run.members)
+        report = Report(
+            name=config.name,
+            provenance=_provenance(config),
+            patches=[_patch_record(run, patch, records[patch.id]) for patch in patches],
+            candidates=candidates,
+            members=members,
+            background=_backgrounds(config, run, candidates),
+            max_figures=config.inspect.max_figures,
+            photometry=(config.preprocess.colour_column, config.preprocess.mag_column),
+        )
+        write_text(run.page, page(report))
+        return "done", ""
+
+    outcomes: dict[str, str] = {patch: outcome_of(ended) for patch, ended in records.items()}
+    return run_task(Task(INSPECT, run, config, [linked], [run.page], do, outer=outcomes), watch)
+
+
+def _provenance(config: ScanConfig) -> dict[str, str]:
+    return {
+        **{name: text for name, text in provenance().items() if name not in ("host", "machine")},
+        "source": open_source(config).name,
+        "seed": str(config.seed),
+        "configuration": f"config.yaml ({content_hash(to_yaml(config))})",
+    }
+
+
+def _patch_record(run: RunFolder, patch: Patch, records: list[Record]) -> PatchRecord:
+    outcome = outcome_of(records)
+    reason = next((record.reason for record in records if record.outcome == outcome), "")
+    stars = run.stars(patch.id)
+    n_stars = count_rows(stars) if outcome != "no_work" and stars.is_file() else None
+    return PatchRecord(patch, outcome, reason, n_stars, sum(record.seconds for record in records))
+
+
+def _backgrounds(config: ScanConfig, run: RunFolder, candidates: Table) -> dict[str, Table]:
+    """Fiducial stars about each candidate that gets figures, from its most significant patch."""
+    lineage = read_table(run.lineage)
+    backgrounds = {}
+    for name in candidates["candidate"][: config.inspect.max_figures]:
+        own = lineage[lineage["candidate"] == name]
+        stars = read_table(run.stars(str(own["patch"][np.argmax(own["sigma"])])))
+        fiducial = stars[stars["fiducial"]]
+        step = 1 + len(fiducial) // MAX_BACKGROUND
+        backgrounds[str(name)] = fiducial[::step]
+    return backgrounds

@@ -1,0 +1,230 @@
+"""The stages of one patch, from its stars to its protoclusters: the unit of work on a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from viamachinae.config import Scan, ScanConfig
+from viamachinae.errors import BadInputError, UnprocessableError
+from viamachinae.link.hough import hough_plane
+from viamachinae.link.protoclusters import find_protoclusters
+from viamachinae.link.roi import regions_of_interest
+from viamachinae.pipeline.events import Watcher, unwatched
+from viamachinae.pipeline.sources import open_source
+from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
+from viamachinae.preprocess.patch import needed_columns, preprocess
+from viamachinae.score import anode
+from viamachinae.score.features import feature_matrix
+from viamachinae.score.regions import all_regions, signal_regions, why_none
+from viamachinae.score.trained import load_flows, save_flows
+from viamachinae.sky import Patch, tile
+from viamachinae.store.files import atomic, read_arrow, read_table, write_json, write_table
+from viamachinae.store.records import Record
+from viamachinae.store.run import RunFolder
+
+StageName = Literal["preprocess", "train", "score", "lines"]
+STAGE_NAMES: tuple[StageName, ...] = get_args(StageName)
+
+
+def _training_options(config: ScanConfig) -> list[Any]:
+    # Where and in how large stacks flows train does not decide what they become.
+    train = config.train.model_dump(mode="json", exclude={"device", "stack_size", "preset"})
+    return [
+        train,
+        config.preprocess.features,
+        config.seed,
+        config.regions.model_dump(mode="json", exclude={"scans"}),
+    ]
+
+
+PREPROCESS = Stage(
+    "preprocess",
+    ("sky", "catalog", "query", "preprocess", "simulate"),
+    lambda config: [config.sky.model_dump(mode="json"), config.preprocess.model_dump(mode="json")],
+)
+TRAIN = Stage("train", ("flows", "score"), _training_options)
+SCORE = Stage("score", ("flows", "score"), lambda config: config.score.model_dump(mode="json"))
+LINES = Stage(
+    "lines",
+    ("link",),
+    lambda config: [
+        config.link.model_dump(mode="json", exclude={"candidates"}),
+        config.sky.evaluation_radius_deg,
+        config.regions.scans,
+    ],
+)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A patch at work: what all its stages need to know."""
+
+    run: RunFolder
+    config: ScanConfig
+    patch: Patch
+    watch: Watcher
+
+
+def patch(
+    config: ScanConfig,
+    out: Path,
+    patch_id: str,
+    stage: str | None = None,
+    *,
+    watch: Watcher = unwatched,
+    fingerprint: str | None = None,
+) -> list[Record]:
+    """Bring a patch up to date, as far as a stage; what an earlier run did is kept.
+
+    Parameters
+    ----------
+    out : Path
+        The run folder.
+    stage : str, optional
+        The last stage to run; by default all.
+    fingerprint : str, optional
+        Hash of the source, where the caller knows it already.
+
+    Returns
+    -------
+    list of Record
+        How each stage ended, in order.
+
+    Raises
+    ------
+    BadInputError
+        If the tiling does not hold the patch, or the source cannot be used.
+    """
+    if stage is not None and stage not in STAGE_NAMES:
+        raise BadInputError(f"--stage {stage}: must be one of {', '.join(STAGE_NAMES)}")
+    known = {one.id: one for one in tile(config.sky)}
+    if patch_id not in known:
+        raise BadInputError(
+            f"{patch_id}: is no patch of this tiling; `viamachinae plan` lists the ids it holds"
+        )
+    work = _Work(RunFolder(out), config, known[patch_id], watch)
+    last = STAGE_NAMES.index(stage) if stage else len(STAGE_NAMES) - 1
+    prepared = _preprocess(work, fingerprint or open_source(config).fingerprint())
+    records, scored = [prepared], []
+    for scan in config.regions.scans if last > 0 else []:
+        trained = _train(work, scan, prepared)
+        records.append(trained)
+        if last > 1:
+            scored.append(_score(work, scan, prepared, trained))
+            records.append(scored[-1])
+    if last == len(STAGE_NAMES) - 1:
+        records.append(_lines(work, prepared, scored))
+    return records
+
+
+def stage_places(config: ScanConfig) -> list[tuple[StageName, Scan | None]]:
+    """Stage and scan of every record that a finished patch has, in order."""
+    by_scan: list[tuple[StageName, Scan | None]] = [
+        (stage, scan) for scan in config.regions.scans for stage in ("train", "score")
+    ]
+    return [("preprocess", None), *by_scan, ("lines", None)]
+
+
+def _preprocess(work: _Work, fingerprint: str) -> Record:
+    run, config, where = work.run, work.config, work.patch
+    stars_path, cutflow_path = run.stars(where.id), run.cutflow(where.id)
+
+    def do(_: Advance) -> Ending:
+        source = open_source(config)
+        columns = needed_columns(config.preprocess, source.columns(), source.name)
+        taken = source.stars(where.ra, where.dec, where.radius_deg, columns)
+        stars, cutflow = preprocess(taken, where, config.preprocess)
+        write_json(cutflow_path, cutflow.as_dict())
+        if not len(stars):
+            return "no_work", f"{source.name} holds no usable star within the patch"
+        write_table(stars_path, stars)
+        return "done", ""
+
+    outer = {"source": fingerprint, "patch": where.id}
+    return run_task(
+        Task(PREPROCESS, run, config, [], [stars_path, cutflow_path], do, where.id, outer=outer),
+        work.watch,
+    )
+
+
+def _train(work: _Work, scan: Scan, prepared: Record) -> Record:
+    run, config, where = work.run, work.config, work.patch
+    flows_path, training_path = run.flows(where.id, scan), run.training(where.id, scan)
+    features = config.preprocess.features
+
+    def do(advance: Advance) -> Ending:
+        x, condition = feature_matrix(read_table(run.stars(where.id)), scan, features)
+        regions = signal_regions(condition[:, 0], scan, config.regions)
+        if not regions:
+            found = all_regions(condition[:, 0], scan, config.regions)
+            return "no_work", why_none(found, config.regions)
+        trained, history = anode.train(
+            x,
+            condition,
+            regions,
+            config.train,
+            seed=config.seed,
+            patch=where.id,
+            features=features,
+            on_step=advance,
+        )
+        with atomic(flows_path) as temporary:
+            save_flows(temporary, trained)
+        write_table(training_path, history)
+        failed = trained.failed_regions()
+        if len(failed) == len(regions):
+            raise UnprocessableError(f"no signal region in {scan} has a finite likelihood")
+        if failed:
+            edges = ", ".join(f"{region.lower:g}" for region in failed)
+            return "partial", f"no finite likelihood in the signal regions from {edges} mas/yr"
+        return "done", ""
+
+    outputs = [flows_path, training_path]
+    return run_task(Task(TRAIN, run, config, [prepared], outputs, do, where.id, scan), work.watch)
+
+
+def _score(work: _Work, scan: Scan, prepared: Record, trained: Record) -> Record:
+    run, config, where = work.run, work.config, work.patch
+    path, features = run.scores(where.id, scan), config.preprocess.features
+
+    def do(_: Advance) -> Ending:
+        stars = read_table(run.stars(where.id))
+        fiducial = stars[stars["fiducial"]]
+        x, condition = feature_matrix(fiducial, scan, features)
+        flows = load_flows(run.flows(where.id, scan), features)
+        scores = anode.score(flows, x, condition, fiducial["source_id"].data, config.train.device)
+        write_table(path, scores)
+        # A density that failed is the training's outcome, and passes on.
+        return trained.outcome, trained.reason
+
+    inputs = [prepared, trained] if trained.outcome in ("done", "partial") else [trained]
+    return run_task(Task(SCORE, run, config, inputs, [path], do, where.id, scan), work.watch)
+
+
+def _lines(work: _Work, prepared: Record, scored: list[Record]) -> Record:
+    run, config, where = work.run, work.config, work.patch
+    lines_path, protoclusters_path = run.lines(where.id), run.protoclusters(where.id)
+    usable = [record for record in scored if record.outcome in ("done", "partial")]
+
+    def do(_: Advance) -> Ending:
+        names = ["source_id", "phi", "lam", "pm_phi", "pm_lam"]
+        stars = read_table(run.stars(where.id), names)
+        scores = {
+            scan: read_arrow(run.scores(where.id, scan))
+            for scan in config.regions.scans
+            if any(record.scan == scan for record in usable)
+        }
+        plane = hough_plane(config.link.lines, where.evaluation_radius_deg)
+        rois = regions_of_interest(stars, scores, config.link, plane)
+        write_table(lines_path, rois.lines)
+        write_table(protoclusters_path, find_protoclusters(rois, plane, config.link))
+        broken = [r for r in scored if r.outcome not in ("done", "no_work")]
+        if broken:
+            return "partial", broken[0].reason
+        return "done", ""
+
+    upstream = [prepared, *scored] if usable else scored
+    outputs = [lines_path, protoclusters_path]
+    return run_task(Task(LINES, run, config, upstream, outputs, do, where.id), work.watch)

@@ -1,0 +1,136 @@
+"""A whole scan: every patch through its stages, then the candidates and the report."""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from viamachinae.config import ScanConfig
+from viamachinae.errors import BadInputError
+from viamachinae.options import to_yaml
+from viamachinae.pipeline.events import Event, Watcher, unwatched
+from viamachinae.pipeline.link import link
+from viamachinae.pipeline.patch import patch as run_patch
+from viamachinae.pipeline.sources import open_source
+from viamachinae.pipeline.status import is_good, write_status
+from viamachinae.pipeline.workers import work_through
+from viamachinae.preprocess.patch import needed_columns
+from viamachinae.query.source import Source
+from viamachinae.simulate.source import SimulatedSky
+from viamachinae.sky import tile
+from viamachinae.store.files import remove_leftovers, write_table, write_text
+from viamachinae.store.records import Record, provenance, write_record
+from viamachinae.store.run import RunFolder
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """Records of a scan, by patch, and of the stages above the patches."""
+
+    patches: dict[str, list[Record]]
+    above: list[Record]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether every patch ended as done or without work, and the scan after them."""
+        return all(is_good(records) for records in [*self.patches.values(), self.above])
+
+
+def scan(
+    config: ScanConfig,
+    out: Path,
+    workers: int | None = None,
+    fail_fast: bool = False,
+    watch: Watcher = unwatched,
+) -> ScanResult:
+    """Scan all patches of a configuration; what an earlier run did is kept.
+
+    Parameters
+    ----------
+    out : Path
+        The run folder; made where it does not exist.
+    workers : int, optional
+        Patches at once; by default one a core, and one where a GPU is used.
+    fail_fast : bool
+        Start no further patch after the first that failed.
+
+    Raises
+    ------
+    BadInputError
+        If the input cannot be used, or holds no star in any patch.
+    """
+    source = prepare(config, out)
+    patches = [patch.id for patch in tile(config.sky)]
+    job = functools.partial(_job, config, out, source.fingerprint())
+    records = work_through(
+        job,
+        patches,
+        min(workers or default_workers(config), len(patches)),
+        watch,
+        functools.partial(_mourn, RunFolder(out)),
+        fail_fast,
+    )
+    write_status(config, out)
+    if all(record.outcome == "no_work" for ended in records.values() for record in ended[:1]):
+        raise BadInputError(
+            f"{source.name}: holds no usable star in any of the {len(patches)} patches; "
+            "check `sky` against the part of the sky that it covers"
+        )
+    above = link(config, out, watch)
+    write_status(config, out)
+    return ScanResult(records, above)
+
+
+def prepare(config: ScanConfig, out: Path) -> Source:
+    """Check the source and lay the run folder: the resolved configuration and the truth.
+
+    Raises
+    ------
+    BadInputError
+        If the source lacks what the configuration needs.
+    """
+    source = open_source(config)
+    needed_columns(config.preprocess, source.columns(), source.name)
+    run = RunFolder(out)
+    remove_leftovers(out)
+    write_text(run.config, to_yaml(config))
+    if isinstance(source, SimulatedSky):
+        write_table(run.truth, source.truth())
+    return source
+
+
+def default_workers(config: ScanConfig) -> int:
+    """One a core; one where the flows train on a GPU."""
+    if config.train.device == "cuda" or (
+        config.train.device == "auto" and torch.cuda.is_available()
+    ):
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _job(
+    config: ScanConfig, out: Path, fingerprint: str, patch: str, watch: Watcher
+) -> list[Record]:
+    return run_patch(config, out, patch, watch=watch, fingerprint=fingerprint)
+
+
+def _mourn(run: RunFolder, patch: str, last: Event | None, cause: str) -> list[Record]:
+    """Record the stage in which the process of a patch died."""
+    record = Record(
+        stage=last.stage if last else "preprocess",
+        patch=patch,
+        scan=last.scan if last else None,
+        outcome="failed",
+        reason=cause,
+        seconds=0.0,
+        key="",
+        inputs={},
+        outputs={},
+        provenance=provenance(),
+    )
+    write_record(run.record(record.stage, patch, record.scan), record)
+    return [record]

@@ -1,0 +1,21 @@
+"""The source of stars that a configuration names."""
+
+from __future__ import annotations
+
+from viamachinae.config import FilesQuery, ScanConfig
+from viamachinae.query.files import FilesSource
+from viamachinae.query.source import Source
+from viamachinae.simulate.source import SimulatedSky
+
+
+def open_source(config: ScanConfig) -> Source:
+    """Open the source of stars.
+
+    Raises
+    ------
+    BadInputError
+        If it cannot be read.
+    """
+    if isinstance(config.query, FilesQuery):
+        return FilesSource(config.query)
+    return SimulatedSky(config.query, config.seed)

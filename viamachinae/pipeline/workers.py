@@ -1,0 +1,192 @@
+"""Processes that work through patches side by side; the death of one costs one patch."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import torch
+
+from viamachinae.errors import BadInputError
+from viamachinae.pipeline.events import Event, Watcher
+from viamachinae.pipeline.status import is_good
+from viamachinae.store.records import Record
+
+Job = Callable[[str, Watcher], list[Record]]
+Mourn = Callable[[str, Event | None, str], list[Record]]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread, so that results do not depend on the number of workers."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@dataclass
+class _Worker:
+    process: multiprocessing.process.BaseProcess
+    connection: Connection
+    patch: str
+    last: Event | None = None
+    records: list[Record] = field(default_factory=list)
+
+
+def work_through(
+    job: Job,
+    patches: Sequence[str],
+    workers: int,
+    watch: Watcher,
+    mourn: Mourn,
+    fail_fast: bool,
+) -> dict[str, list[Record]]:
+    """Run `job` for every patch, at most `workers` at once.
+
+    Parameters
+    ----------
+    job : callable
+        Runs the stages of the patch of the given id; picklable.
+    mourn : callable
+        Makes the records of a patch whose process died, from its id, its last event and the
+        cause in words.
+    fail_fast : bool
+        Start no further patch once one did not end as done or without work.
+
+    Returns
+    -------
+    dict
+        Records by patch id, without the patches never started.
+
+    Raises
+    ------
+    BadInputError
+        If a job does; running jobs are stopped.
+    """
+    if workers == 1:
+        return _in_process(job, patches, watch, fail_fast)
+    waiting, running = deque(patches), list[_Worker]()
+    finished: dict[str, list[Record]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                running.append(_start(job, waiting.popleft()))
+            ready = wait([worker.connection for worker in running])
+            for worker in [w for w in running if w.connection in ready]:
+                if _listen(worker, watch):
+                    continue
+                worker.process.join()
+                running.remove(worker)
+                if worker.process.exitcode != 0:
+                    cause = _cause(worker.process.exitcode)
+                    worker.records = mourn(worker.patch, worker.last, cause)
+                finished[worker.patch] = worker.records
+                if fail_fast and not is_good(worker.records):
+                    waiting.clear()
+    finally:
+        for worker in running:
+            worker.process.terminate()
+            worker.process.join()
+    return {patch: finished[patch] for patch in patches if patch in finished}
+
+
+def _in_process(
+    job: Job, patches: Sequence[str], watch: Watcher, fail_fast: bool
+) -> dict[str, list[Record]]:
+    finished: dict[str, list[Record]] = {}
+    with one_thread():
+        for patch in patches:
+            finished[patch] = job(patch, watch)
+            if fail_fast and not is_good(finished[patch]):
+                break
+    return finished
+
+
+def _start(job: Job, patch: str) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    level = logging.getLogger("viamachinae").getEffectiveLevel()
+    process = context.Process(target=_run, args=(job, patch, theirs, level), daemon=True)
+    process.start()
+    theirs.close()
+    return _Worker(process, ours, patch)
+
+
+class _Pipe(logging.Handler):
+    """Sends log records through the worker's connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        self.connection = connection
+
+    def emit(self, record: logging.LogRecord) -> None:
+        record.msg, record.args, record.exc_info = record.getMessage(), None, None
+        self.connection.send(("log", record))
+
+
+def _run(job: Job, patch: str, connection: Connection, level: int) -> None:
+    """Body of a worker process."""
+    # The parent answers Ctrl-C for all; a worker ends when it is told to.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    logger = logging.getLogger("viamachinae")
+    logger.setLevel(level)
+    logger.addHandler(_Pipe(connection))
+
+    def tell(kind: str, content: Any) -> None:
+        try:
+            connection.send((kind, content))
+        except BrokenPipeError:
+            # The parent is gone: nobody waits for this patch any more.
+            raise SystemExit(1) from None
+
+    try:
+        tell("records", job(patch, lambda event: tell("event", event)))
+    except BadInputError as error:
+        tell("bad_input", str(error))
+
+
+def _listen(worker: _Worker, watch: Watcher) -> bool:
+    """Take one message; False at the end of the worker's life."""
+    try:
+        kind, content = _receive(worker.connection)
+    except EOFError:
+        return False
+    if kind == "event":
+        worker.last = content
+        watch(content)
+    elif kind == "log":
+        logging.getLogger(content.name).handle(content)
+    elif kind == "records":
+        worker.records = content
+    else:
+        raise BadInputError(content)
+    return True
+
+
+def _receive(connection: Connection) -> tuple[str, Any]:
+    try:
+        message: tuple[str, Any] = connection.recv()
+    except OSError:
+        # A writer killed in mid-message leaves a torn one.
+        raise EOFError from None
+    return message
+
+
+def _cause(exitcode: int | None) -> str:
+    if exitcode is not None and exitcode < 0:
+        name = signal.Signals(-exitcode).name
+        hint = "; was the memory full?" if -exitcode == signal.SIGKILL else ""
+        return f"its process was ended by {name}{hint}"
+    return f"its process ended with exit code {exitcode}"

@@ -1,0 +1,87 @@
+"""Where the files of a run stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run; the names in it are a contract with scripts."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """Resolved configuration."""
+        return self.root / "config.yaml"
+
+    @property
+    def status(self) -> Path:
+        """Outcome of every patch and stage."""
+        return self.root / "status.json"
+
+    @property
+    def truth(self) -> Path:
+        """Injected stars of a simulated sky."""
+        return self.root / "truth.parquet"
+
+    @property
+    def candidates(self) -> Path:
+        """Stream candidates, best first."""
+        return self.root / "candidates.ecsv"
+
+    @property
+    def members(self) -> Path:
+        """Stars of the stream candidates."""
+        return self.root / "members.parquet"
+
+    @property
+    def lineage(self) -> Path:
+        """Which regions of interest a candidate comes from."""
+        return self.root / "lineage.parquet"
+
+    @property
+    def page(self) -> Path:
+        """The report."""
+        return self.root / "index.html"
+
+    def patch(self, patch: str) -> Path:
+        """Folder of one patch."""
+        return self.root / "patches" / patch
+
+    def stars(self, patch: str) -> Path:
+        """Stars of a patch in its frame."""
+        return self.patch(patch) / "stars.parquet"
+
+    def cutflow(self, patch: str) -> Path:
+        """What the cuts left."""
+        return self.patch(patch) / "cutflow.json"
+
+    def flows(self, patch: str, scan: str) -> Path:
+        """Trained flows of one scan."""
+        return self.patch(patch) / scan / "flows.safetensors"
+
+    def training(self, patch: str, scan: str) -> Path:
+        """Likelihoods by flow and epoch."""
+        return self.patch(patch) / scan / "training.parquet"
+
+    def scores(self, patch: str, scan: str) -> Path:
+        """Scores of the fiducial stars."""
+        return self.patch(patch) / scan / "scores.parquet"
+
+    def lines(self, patch: str) -> Path:
+        """Best line of every region of interest."""
+        return self.patch(patch) / "lines.parquet"
+
+    def protoclusters(self, patch: str) -> Path:
+        """Protoclusters of a patch."""
+        return self.patch(patch) / "protoclusters.parquet"
+
+    def record(self, stage: str, patch: str | None = None, scan: str | None = None) -> Path:
+        """Done-record of a stage."""
+        folder = self.root if patch is None else self.patch(patch)
+        if scan is not None:
+            folder = folder / scan
+        return folder / "records" / f"{stage}.json"
