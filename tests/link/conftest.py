@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import astropy.units as u
 import numpy as np
 import pyarrow as pa
 import pytest
+from astropy.coordinates import SkyCoord, SkyOffsetFrame
 from astropy.table import Table
 from numpy.typing import NDArray
 
 from viamachinae.config import LinkConfig
 from viamachinae.link.hough import hough_plane
+from viamachinae.link.protoclusters import find_protoclusters
 from viamachinae.link.roi import Rois, regions_of_interest
+from viamachinae.link.streams import LinkedPatch
 from viamachinae.sky import Patch
 
 Floats = NDArray[np.float64]
@@ -105,3 +109,61 @@ def catalogue(rng: np.random.Generator) -> Callable[..., Table]:
         )
 
     return make
+
+
+@pytest.fixture
+def crossing(rng: np.random.Generator, choose: Choose) -> Callable[..., list[LinkedPatch]]:
+    """Two overlapping patches, 12 deg apart, a third far away, and a stream along each.
+
+    The stream of the first two is one great circle through both. It goes by the middle given,
+    at 40 deg east of north; the third patch has a fainter one of its own.
+    """
+
+    def link(ra: float, dec: float, config: LinkConfig) -> list[LinkedPatch]:
+        along = SkyOffsetFrame(origin=SkyCoord(ra * u.deg, dec * u.deg), rotation=(40 - 90) * u.deg)
+        lon = np.concatenate([rng.uniform(-16, 16, 130), rng.uniform(50, 70, 50)])
+        lat = rng.normal(0, 0.2, len(lon))
+        stream = SkyCoord(lon * u.deg, lat * u.deg, frame=along).icrs
+        linked = []
+        for i, (place, n_on) in enumerate((((-6, 1), 60), ((6, -2), 60), ((60, 0), 40))):
+            centre = SkyCoord(*place, unit=u.deg, frame=along).icrs
+            patch = Patch(f"patch{i}", centre.ra.deg, centre.dec.deg, 15.0, 10.0)
+            stars = _stars(rng, patch, stream, 10_000 * (i + 1))
+            on = np.flatnonzero(np.asarray(stars["source_id"]) < 2**60 + 1000)[:n_on]
+            off = np.flatnonzero(np.asarray(stars["source_id"]) > 2**60 + 1000)
+            rois = choose(
+                stars,
+                [("pm_lam", -10.0, np.append(on, off[: 100 - len(on)]))],
+                config,
+            )
+            plane = hough_plane(config.lines, 10.0)
+            table = find_protoclusters(rois, plane, config)
+            linked.append(LinkedPatch(patch, rois.lines, table, stars))
+        return linked
+
+    return link
+
+
+def _stars(rng: np.random.Generator, patch: Patch, stream: SkyCoord, first_id: int) -> Table:
+    """The stream's stars in a patch, and 100 others of its own, all with one proper motion."""
+    pm = np.full(len(stream), -7.0), np.full(len(stream), -7.0)
+    place = patch.to_frame(stream.ra.deg, stream.dec.deg, *pm)
+    inside = patch.separation_deg(stream.ra.deg, stream.dec.deg) < 10
+    rho, angle = 9.9 * np.sqrt(rng.random(100)), rng.uniform(0, 2 * np.pi, 100)
+    phi = np.append(place.phi[inside], rho * np.cos(angle))
+    lam = np.append(place.lam[inside], rho * np.sin(angle))
+    n = len(phi)
+    pm_phi, pm_lam = rng.normal(-7, 0.4, n), rng.normal(-7, 0.4, n)
+    ids = np.append(np.flatnonzero(inside), first_id + np.arange(100)) + 2**60
+    return Table(
+        {
+            "source_id": ids,
+            **patch.from_frame(phi, lam, pm_phi, pm_lam)._asdict(),
+            "phot_g_mean_mag": 15 + (ids % 5).astype(float),
+            "bp_rp": np.full(n, np.nan),
+            "phi": phi,
+            "lam": lam,
+            "pm_phi": pm_phi,
+            "pm_lam": pm_lam,
+        }
+    )

@@ -16,16 +16,16 @@ from viamachinae.score.anode import choose_device, score, train
 from viamachinae.score.regions import SignalRegion, signal_regions
 from viamachinae.score.trained import load_flows, save_flows
 
-N_BACKGROUND, N_SIGNAL = 9_000, 200
-SIGNAL_MEAN, SIGNAL_STD = np.array([0.6, -0.8]), 0.12
+N_BACKGROUND, N_SIGNAL = 9_000, 150
+SIGNAL_MEAN, SIGNAL_STD = np.array([1.8, -2.0]), 0.2
 FEATURES = ["phi", "lam"]
 CONFIG = TrainConfig(
-    flow={"blocks": 5, "hidden": [32], "batch_norm": False},
-    learning_rate=5e-3,
+    flow={"blocks": 4, "hidden": [32], "batch_norm": False},
+    learning_rate=1e-2,
     weight_decay=1e-4,
     batch_size=64,
-    epochs=16,
-    average_last=8,
+    epochs=8,
+    average_last=4,
     device="cpu",
 )
 
@@ -72,6 +72,7 @@ def auc(values: np.ndarray, signal: np.ndarray) -> float:
 
 
 def test_the_learned_ratio_ranks_the_signal_nearly_as_well_as_the_true_one(sky, region, learned):
+    """4.5 % of the region's stars are signal."""
     scores = score(learned[0], sky["x"], sky["pm"], sky["source_id"], "cpu")
     inside = region.contains(sky["pm"][:, 0])
     by_id = np.argsort(sky["source_id"][inside])
@@ -80,10 +81,10 @@ def test_the_learned_ratio_ranks_the_signal_nearly_as_well_as_the_true_one(sky, 
     clump = multivariate_normal(SIGNAL_MEAN, SIGNAL_STD**2).logpdf(x)
     ideal = auc(clump - background_log_prob(x, pm), signal)
     found = auc(np.asarray(scores["log_ratio"]), signal)
-    assert ideal > 0.97
-    assert found > ideal - 0.03
+    assert ideal > 0.99
+    assert found > ideal - 0.02
     best = np.argsort(scores["log_ratio"])[::-1][:N_SIGNAL]
-    assert signal[best].mean() > 10 * signal.mean()
+    assert signal[best].mean() > 0.6
 
 
 def test_the_control_density_is_the_background_in_natural_units(sky, region, learned):
@@ -94,7 +95,7 @@ def test_the_control_density_is_the_background_in_natural_units(sky, region, lea
     truth = background_log_prob(sky["x"][inside][by_id], sky["pm"][inside][by_id, 0])
     difference = (truth - np.asarray(scores["log_cr"]))[background]
     # Its mean is the Kullback-Leibler divergence inside the region, where it is interpolated.
-    assert -0.02 < difference.mean() < 0.06
+    assert -0.02 < difference.mean() < 0.1
 
 
 def test_scores_hold_the_stars_of_the_region_sorted_by_source_id(sky, region, learned):
@@ -114,8 +115,8 @@ def test_history_holds_natural_units(sky, region, learned):
     last = history[(history["density"] == "cr") & (history["epoch"] == CONFIG.epochs - 1)][0]
     outside = ~region.contains(sky["pm"][:, 0])
     truth = background_log_prob(sky["x"][outside], sky["pm"][outside, 0]).mean()
-    assert last["held_out"] == pytest.approx(truth, abs=0.08)
-    assert last["loss"] == pytest.approx(-truth, abs=0.08)
+    assert last["held_out"] == pytest.approx(truth, abs=0.1)
+    assert last["loss"] == pytest.approx(-truth, abs=0.1)
     assert last["outcome"] == "done"
     assert 0.88 < last["n_stars"] / outside.sum() < 0.92
 

@@ -79,7 +79,7 @@ def house_style() -> Iterator[None]:
 
 
 def png(figure: Figure, dpi: int) -> bytes:
-    """The figure as PNG with a palette of 128 colours, the same bytes for the same figure.
+    """The figure as PNG with a palette of 64 colours, the same bytes for the same figure.
 
     A plot has few colours, and a palette makes it three times smaller than true colour does;
     chosen for coverage, it holds the rare ones as well.
@@ -89,7 +89,7 @@ def png(figure: Figure, dpi: int) -> bytes:
         figure.set_dpi(dpi)
         canvas.draw()
     image = PIL.Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    palette = image.quantize(128, PIL.Image.Quantize.MAXCOVERAGE, dither=PIL.Image.Dither.NONE)
+    palette = image.quantize(64, PIL.Image.Quantize.MAXCOVERAGE, dither=PIL.Image.Dither.NONE)
     buffer = io.BytesIO()
     palette.save(buffer, format="png", optimize=True, dpi=(dpi, dpi))
     return buffer.getvalue()
