@@ -273,11 +273,11 @@ class MafConfig(Model):
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
     "demo": {
-        "flow": {"blocks": 4, "hidden": [32, 32], "batch_norm": False},
-        "learning_rate": 3e-3,
+        "flow": {"blocks": 6, "hidden": [48], "batch_norm": False},
+        "learning_rate": 5e-3,
         "batch_size": 256,
-        "epochs": 20,
-        "average_last": 5,
+        "epochs": 12,
+        "average_last": 6,
     },
 }
 
@@ -291,6 +291,9 @@ class TrainConfig(Model):
     flow: MafConfig = MafConfig()
     learning_rate: Positive = Field(1e-4, description="Adam's step (ANODE).")
     weight_decay: float = Field(1e-6, ge=0, description="Adam's weight decay (ANODE).")
+    max_gradient_norm: Positive = Field(
+        1.0, description="A flow's gradient is shortened to this length (ours)."
+    )
     batch_size: int = Field(256, ge=1, description="Stars a step and flow (ANODE).")
     epochs: int = Field(50, ge=1, description="Passes over each flow's stars (ANODE).")
     average_last: int = Field(

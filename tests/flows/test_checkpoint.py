@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import save_file
 
 from viamachinae.flows import checkpoint
+from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.checkpoint import load_checkpoint, save_checkpoint
-from viamachinae.flows.stack import Architecture, FlowStack
+from viamachinae.flows.stack import FlowStack
 
 
 def test_a_saved_stack_gives_identical_densities(tmp_path: Path):

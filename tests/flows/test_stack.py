@@ -9,7 +9,8 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from viamachinae.flows.stack import Architecture, FlowStack
+from viamachinae.flows.architecture import Architecture
+from viamachinae.flows.stack import FlowStack
 
 ARCHITECTURES = [
     Architecture(2, 0, 3, (16,)),

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from viamachinae.flows import lanes
+from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.lanes import FitOptions
 from viamachinae.flows.rows import Rows, Stars, Task
-from viamachinae.flows.stack import Architecture, FlowStack
+from viamachinae.flows.stack import FlowStack
 from viamachinae.flows.training import fit
 
 OPTIONS = FitOptions(

@@ -41,28 +41,6 @@ def test_a_stream_across_two_patches_is_one_candidate(crossing, ra: float, dec: 
         assert candidates[pm][0] == np.median(stream[pm])
 
 
-def test_a_star_in_two_patches_is_one_member(crossing) -> None:
-    linked = crossing(150.0, 30.0, CONFIG)
-    candidates, members, _ = find_candidates(linked, CONFIG.candidates)
-    first = members[members["candidate"] == candidates["candidate"][0]]
-    held = [
-        set(
-            np.concatenate(
-                [np.array(stars) for stars in one.protoclusters["source_id"].to_pylist()]
-            )
-        )
-        for one in linked[:2]
-    ]
-    assert len(held[0] & held[1]) > 10
-    assert list(first["source_id"]) == sorted(held[0] | held[1])
-    log_ratio = dict.fromkeys(held[0] | held[1], -np.inf)
-    for one in linked[:2]:
-        for row in one.protoclusters.to_pylist():
-            for star, value in zip(row["source_id"], row["log_ratio"], strict=True):
-                log_ratio[star] = max(log_ratio[star], value)
-    assert list(first["log_ratio"]) == [log_ratio[star] for star in first["source_id"]]
-
-
 def test_tables_have_units_and_types_and_keep_order(crossing) -> None:
     candidates, members, lineage = find_candidates(crossing(150.0, 30.0, CONFIG), CONFIG.candidates)
     assert candidates.colnames == [

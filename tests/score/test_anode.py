@@ -149,6 +149,14 @@ def test_a_region_with_a_failed_flow_is_left_out_and_named(sky, region, learned)
     assert broken.failed_regions() == [region]
 
 
+def test_a_star_that_no_flow_was_trained_for_ranks_last(learned):
+    x, pm = np.array([[0.0, 0.0], [50.0, 0.0], [0.0, np.nan]]), np.full((3, 1), 1.0)
+    scores = score(learned[0], x, pm, np.arange(3), "cpu")
+    assert np.isfinite(scores["log_ratio"][0])
+    for name in ("log_sr", "log_cr", "log_ratio"):
+        assert (scores[name][1:] == -np.inf).all()
+
+
 def test_a_flow_does_not_depend_on_the_other_regions(sky, region):
     x, pm = sky["x"][::10], sky["pm"][::10]
     quick = CONFIG.model_copy(update={"epochs": 2, "average_last": 1})

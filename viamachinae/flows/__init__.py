@@ -1,10 +1,11 @@
 """Conditional density estimators for low-dimensional data, thousands at once."""
 
+from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.checkpoint import load_checkpoint, save_checkpoint
 from viamachinae.flows.lanes import FitOptions
 from viamachinae.flows.rows import Rows, Stars, Task
 from viamachinae.flows.scaling import Scaling, Standardisation
-from viamachinae.flows.stack import Architecture, FlowStack
+from viamachinae.flows.stack import FlowStack
 from viamachinae.flows.training import EpochRecord, Fit, fit
 
 __all__ = [

@@ -39,7 +39,7 @@ class FitOptions:
     epochs: int
     average_last: int
     stack_size: int
-    max_gradient_norm: float = 5.0
+    max_gradient_norm: float = 1.0
 
 
 class ModelState(NamedTuple):

@@ -3,73 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from math import log, pi, prod
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from viamachinae.flows.networks import MaskedMLP, Parameters, Shape
-from viamachinae.flows.transforms import AffineAutoregressive, BatchNorm, Reversal, Transform
+from viamachinae.flows.architecture import Architecture
+from viamachinae.flows.networks import Parameters, Shape
 
 # Star evaluations at once where a method splits its work: bounds memory.
 CHUNK = 65_536
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """The shape that all flows of a stack share.
-
-    Attributes
-    ----------
-    features, conditions : int
-        Numbers of features (d, 2 or more) and of conditions (m, 0 or more).
-    blocks : int
-        Number of MADE blocks.
-    hidden : tuple of int
-        Hidden units of each block, layer by layer.
-    batch_norm : bool
-        Whether a batch norm follows each block.
-    family : str
-        ``maf``, the conditional masked autoregressive flow (arXiv:1705.07057).
-    """
-
-    features: int
-    conditions: int
-    blocks: int
-    hidden: tuple[int, ...]
-    batch_norm: bool = False
-    family: Literal["maf"] = "maf"
-
-    def __post_init__(self) -> None:
-        if self.features < 2 or self.conditions < 0 or self.blocks < 1 or not self.hidden:
-            raise ValueError(
-                "a flow needs at least two features, one block and one hidden layer, "
-                f"not {self.features} features, {self.blocks} blocks, hidden {self.hidden}"
-            )
-
-    def transforms(self) -> list[Transform]:
-        """The transforms from data to latent space, in order."""
-        transforms: list[Transform] = []
-        for block in range(self.blocks):
-            if block:
-                transforms.append(Reversal())
-            network = MaskedMLP(self.features, self.conditions, self.hidden, outputs=2)
-            transforms.append(AffineAutoregressive(network))
-            if self.batch_norm:
-                transforms.append(BatchNorm(self.features))
-        return transforms
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`."""
-        return cls(**{**given, "hidden": tuple(given["hidden"])})
 
 
 class FlowStack(nn.Module):

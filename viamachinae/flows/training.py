@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.lanes import FitOptions, Lanes, ModelState
 from viamachinae.flows.optimiser import AdamState
 from viamachinae.flows.progress import Progress, Reporter
 from viamachinae.flows.rows import Rows, Stars, Task
-from viamachinae.flows.stack import CHUNK, Architecture, FlowStack
+from viamachinae.flows.stack import CHUNK, FlowStack
 
 # A flow whose likelihood is not finite goes back to its last good epoch this often.
 MAX_RETRIES = 2

@@ -1,4 +1,4 @@
-"""The Hough plane of a disc: which lines pass near which stars (after VM2, section 3; ours).
+"""The Hough plane of a disc: which lines pass near which stars (after VM2; details ours).
 
 A star at (x, y) lies on all lines r = x sin(theta) - y cos(theta): a curve in the Hough plane.
 The plane is cut into cells; a box of cells around a cell is a line of some width and some play

@@ -1,6 +1,6 @@
 """Protoclusters: regions of interest of a patch whose stars share a line (after VM2).
 
-The merging rule is that of VM2, section 3; its order and all details are ours. The regions of
+The merging rule is that of VM2; its order and all details are ours. The regions of
 interest (ROIs) are taken in the order of their significance. The best one that is still free
 becomes a seed. All free ROIs that come from other signal regions or scans than the seed's
 members, and whose line stars agree with its line stars in proper motion, are tried: their star

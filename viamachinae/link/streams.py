@@ -152,6 +152,7 @@ def join_protostreams(
     int64 array of shape (n,)
         A protostream that joins no other is a candidate too.
     """
+    ra, dec = _line_points(found, patches)
     first, second = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
     for i, j, a, b, shared in _sharing(found, patches):
         size = np.minimum(
@@ -160,7 +161,7 @@ def join_protostreams(
         joined = shared > config.min_shared * size
         if np.any(joined):
             a, b = a[joined], b[joined]
-            agrees = _lines_agree(found, a, b, patches[i], patches[j], config)
+            agrees = _lines_agree(found, a, patches[i], ra[b], dec[b], config)
             first.append(a[agrees])
             second.append(b[agrees])
     return connected(len(found.patch), np.concatenate(first), np.concatenate(second))
@@ -172,50 +173,58 @@ def _sharing(
     """Pairs of overlapping patches i < j, their protostreams that share stars, and how many."""
     begin = np.searchsorted(found.owner, np.arange(1, len(found.patch)))
     a, b, shared = shared_stars(np.split(found.source_id, begin))
+    between = found.patch[a] * len(patches) + found.patch[b]
+    order = np.argsort(between, kind="stable")
+    pairs, first = np.unique(between[order], return_index=True)
+    of_pair = dict(zip(pairs.tolist(), np.split(order, first[1:]), strict=False))
     for i, j in overlaps(patches):
-        at = np.flatnonzero((found.patch[a] == i) & (found.patch[b] == j))
-        if len(at):
+        at = of_pair.get(i * len(patches) + j)
+        if at is not None:
             yield i, j, a[at], b[at], shared[at]
 
 
 def _stars_inside(found: Protostreams, position: int, disc: Patch) -> Ints:
     """Line stars of the protostreams of a patch in the disc of another, by protostream."""
-    begin, end = np.searchsorted(found.patch[found.owner], [position, position + 1])
+    nodes = np.searchsorted(found.patch, [position, position + 1])
+    begin, end = np.searchsorted(found.owner, nodes)
     inside = disc.separation_deg(found.ra[begin:end], found.dec[begin:end])
     owner = found.owner[begin:end][inside < disc.evaluation_radius_deg]
     return np.bincount(owner, minlength=len(found.patch))
 
 
+def _line_points(found: Protostreams, patches: Sequence[Patch]) -> tuple[Floats, Floats]:
+    """Evenly spaced points along each line in its disc: ra, dec, deg, (n, CHORD_POINTS)."""
+    ra, dec = np.empty((2, len(found.patch), CHORD_POINTS))
+    for position in np.unique(found.patch):
+        here, patch = found.patch == position, patches[position]
+        theta, r = np.radians(found.theta_deg[here])[:, None], found.r_deg[here][:, None]
+        half = np.sqrt(np.maximum(patch.evaluation_radius_deg**2 - r**2, 0))
+        t = half * np.linspace(-1, 1, CHORD_POINTS)
+        x, y = r * np.sin(theta) + t * np.cos(theta), t * np.sin(theta) - r * np.cos(theta)
+        still = np.zeros(x.size)
+        sky = patch.from_frame(x.ravel(), y.ravel(), still, still)
+        ra[here], dec[here] = sky.ra.reshape(x.shape), sky.dec.reshape(x.shape)
+    return ra, dec
+
+
 def _lines_agree(
-    found: Protostreams, a: Ints, b: Ints, here: Patch, there: Patch, config: CandidateConfig
+    found: Protostreams, a: Ints, here: Patch, ra: Floats, dec: Floats, config: CandidateConfig
 ) -> Bools:
-    """Whether the lines of protostreams `a` of patch `here` and `b` of `there` are one."""
-    along_x, along_y = _along(found.theta_deg[b], found.r_deg[b], there.evaluation_radius_deg)
-    still = np.zeros(along_x.size)
-    ra, dec, _, _ = there.from_frame(along_x.ravel(), along_y.ravel(), still, still)
-    distance = here.separation_deg(ra, dec).reshape(along_x.shape)
-    inside: Bools = distance < here.evaluation_radius_deg
-    phi, lam, _, _ = here.to_frame(ra, dec, still, still)
-    x, y = phi.reshape(along_x.shape), lam.reshape(along_x.shape)
-    # The points inside are one run, for both discs are convex.
-    row = np.arange(len(x))
+    """Whether protostreams `a` of a patch agree with lines of another, given by their points."""
+    inside: Bools = here.separation_deg(ra, dec) < here.evaluation_radius_deg
+    # The points inside are one run, for both discs are convex; its ends make the chord.
     begin = np.argmax(inside, axis=1)
     end = CHORD_POINTS - 1 - np.argmax(inside[:, ::-1], axis=1)
-    dx, dy = x[row, end] - x[row, begin], y[row, end] - y[row, begin]
+    row = np.tile(np.arange(len(a)), 2)
+    ends = row, np.concatenate([begin, end])
+    still = np.zeros(len(row))
+    phi, lam, _, _ = here.to_frame(ra[ends], dec[ends], still, still)
+    (x0, x1), (y0, y1) = phi.reshape(2, len(a)), lam.reshape(2, len(a))
     theta = np.radians(found.theta_deg[a])
     sin, cos = np.sin(theta), np.cos(theta)
+    dx, dy = x1 - x0, y1 - y0
     angle = np.degrees(np.arctan2(np.abs(dx * sin - dy * cos), np.abs(dx * cos + dy * sin)))
-    middle_x, middle_y = (x[row, end] + x[row, begin]) / 2, (y[row, end] + y[row, begin]) / 2
-    offset = np.abs(middle_x * sin - middle_y * cos - found.r_deg[a])
+    offset = np.abs((x0 + x1) / 2 * sin - (y0 + y1) / 2 * cos - found.r_deg[a])
     close = (angle <= config.max_angle_deg) & (offset <= config.max_offset_deg)
     agrees: Bools = close & (np.count_nonzero(inside, axis=1) >= 2)
     return agrees
-
-
-def _along(theta_deg: Floats, r_deg: Floats, radius_deg: float) -> tuple[Floats, Floats]:
-    """Points along lines in a disc, x and y in its frame, deg, shape (n_lines, CHORD_POINTS)."""
-    theta = np.radians(theta_deg)[:, None]
-    half = np.sqrt(np.maximum(radius_deg**2 - r_deg**2, 0))[:, None]
-    t = half * np.linspace(-1, 1, CHORD_POINTS)
-    r = r_deg[:, None]
-    return r * np.sin(theta) + t * np.cos(theta), t * np.sin(theta) - r * np.cos(theta)

@@ -112,6 +112,7 @@ def _inspect(
     def do(_: Advance) -> Ending:
         candidates = Table.read(run.candidates, format="ascii.ecsv")
         members = read_table(run.members)
+        _add_photometry(run, patches, members)
         report = Report(
             name=config.name,
             provenance=_provenance(config),
@@ -144,6 +145,23 @@ def _patch_record(run: RunFolder, patch: Patch, records: list[Record]) -> PatchR
     stars = run.stars(patch.id)
     n_stars = count_rows(stars) if outcome != "no_work" and stars.is_file() else None
     return PatchRecord(patch, outcome, reason, n_stars, sum(record.seconds for record in records))
+
+
+def _add_photometry(run: RunFolder, patches: list[Patch], members: Table) -> None:
+    """Give the members the colour and the magnitude that the scan used, where it used any."""
+    found = {"colour": np.full(len(members), np.nan), "mag": np.full(len(members), np.nan)}
+    for patch in patches:
+        path = run.stars(patch.id)
+        if not path.is_file():
+            continue
+        stars = read_table(path)
+        row = np.searchsorted(stars["source_id"], members["source_id"])
+        row[row == len(stars)] = 0
+        here = stars["source_id"][row] == members["source_id"]
+        for name in set(found) & set(stars.colnames):
+            found[name][here] = stars[name][row[here]]
+    for name, values in found.items():
+        members[name] = values
 
 
 def _backgrounds(config: ScanConfig, run: RunFolder, candidates: Table) -> dict[str, Table]:

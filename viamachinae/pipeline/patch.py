@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
+
+import torch
 
 from viamachinae.config import Scan, ScanConfig
 from viamachinae.errors import BadInputError, UnprocessableError
@@ -57,6 +61,17 @@ LINES = Stage(
 )
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread: the bytes of results must not depend on the number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 @dataclass(frozen=True)
 class _Work:
     """A patch at work: what all its stages need to know."""
@@ -106,9 +121,14 @@ def patch(
         )
     work = _Work(RunFolder(out), config, known[patch_id], watch)
     last = STAGE_NAMES.index(stage) if stage else len(STAGE_NAMES) - 1
-    prepared = _preprocess(work, fingerprint or open_source(config).fingerprint())
+    with one_thread():
+        return _through_stages(work, fingerprint or open_source(config).fingerprint(), last)
+
+
+def _through_stages(work: _Work, fingerprint: str, last: int) -> list[Record]:
+    prepared = _preprocess(work, fingerprint)
     records, scored = [prepared], []
-    for scan in config.regions.scans if last > 0 else []:
+    for scan in work.config.regions.scans if last > 0 else []:
         trained = _train(work, scan, prepared)
         records.append(trained)
         if last > 1:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viamachinae.config import RegionsConfig, Scan, ScanConfig
+from viamachinae.pipeline.patch import one_thread
 from viamachinae.pipeline.sources import open_source
-from viamachinae.pipeline.workers import one_thread
 from viamachinae.preprocess.patch import needed_columns
 from viamachinae.query.source import Source
 from viamachinae.score import anode

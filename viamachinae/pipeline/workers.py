@@ -7,13 +7,10 @@ import logging.handlers
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
-
-import torch
 
 from viamachinae.errors import BadInputError
 from viamachinae.pipeline.events import Event, Watcher
@@ -22,17 +19,6 @@ from viamachinae.store.records import Record
 
 Job = Callable[[str, Watcher], list[Record]]
 Mourn = Callable[[str, Event | None, str], list[Record]]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one thread, so that results do not depend on the number of workers."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass
@@ -105,11 +91,10 @@ def _in_process(
     job: Job, patches: Sequence[str], watch: Watcher, fail_fast: bool
 ) -> dict[str, list[Record]]:
     finished: dict[str, list[Record]] = {}
-    with one_thread():
-        for patch in patches:
-            finished[patch] = job(patch, watch)
-            if fail_fast and not is_good(finished[patch]):
-                break
+    for patch in patches:
+        finished[patch] = job(patch, watch)
+        if fail_fast and not is_good(finished[patch]):
+            break
     return finished
 
 
@@ -139,7 +124,6 @@ def _run(job: Job, patch: str, connection: Connection, level: int) -> None:
     """Body of a worker process."""
     # The parent answers Ctrl-C for all; a worker ends when it is told to.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
     logger = logging.getLogger("viamachinae")
     logger.setLevel(level)
     logger.addHandler(_Pipe(connection))

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from viamachinae.config import TrainConfig
 from viamachinae.errors import BadInputError, UnprocessableError
+from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.lanes import FitOptions
 from viamachinae.flows.rows import Rows, Stars, Task
 from viamachinae.flows.scaling import Scaling, Standardisation
-from viamachinae.flows.stack import Architecture
 from viamachinae.flows.training import fit
 from viamachinae.score.history import history_table
 from viamachinae.score.regions import SignalRegion
@@ -152,7 +152,8 @@ def score(
     astropy.table.Table
         One row a (region, star), sorted by region, then ``source_id``: ``source_id``,
         ``region`` (lower edge, mas/yr), ``log_sr``, ``log_cr`` (ln of the density in natural
-        units, Jacobian included) and ``log_ratio``, their difference. Regions with a failed
+        units, Jacobian included) and ``log_ratio``, their difference. All three are -inf for a
+        star outside the box of the scaling or with a missing feature. Regions with a failed
         flow are left out; `TrainedFlows.failed_regions` names them.
     """
     where = choose_device(device)
@@ -172,7 +173,8 @@ def score(
             for density in DENSITIES
         )
         lower = np.full(len(inside), region.lower)
-        ratio = log_sr.astype(np.float64) - log_cr
+        # A star outside the trained box has no density, and must not rank above any other.
+        ratio = np.where(np.isfinite(log_det), log_sr.astype(np.float64) - log_cr, -np.inf)
         parts.append([source_id[inside], lower, log_sr + log_det, log_cr + log_det, ratio])
     names = ["source_id", "region", "log_sr", "log_cr", "log_ratio"]
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
@@ -217,6 +219,7 @@ def _options(config: TrainConfig) -> FitOptions:
     return FitOptions(
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
+        max_gradient_norm=config.max_gradient_norm,
         batch_size=config.batch_size,
         epochs=config.epochs,
         average_last=config.average_last,

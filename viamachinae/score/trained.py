@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from viamachinae.errors import BadInputError
+from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.checkpoint import load_checkpoint, save_checkpoint
 from viamachinae.flows.scaling import Scaling, Standardisation
-from viamachinae.flows.stack import Architecture, FlowStack
+from viamachinae.flows.stack import FlowStack
 from viamachinae.score.regions import SignalRegion
 
 Density = Literal["sr", "cr"]
