@@ -30,7 +30,7 @@ def main(run: Path) -> int:
         }
         patches = sorted(set(lineage["patch"][lineage["candidate"] == name]))
         words = ", ".join(f"{share:.0%} {stream}" for stream, share in shares.items())
-        print(f"{rank}. {name}: {len(line)} line stars, {words}; in {', '.join(patches)}")  # noqa: T201
+        print(f"{rank}. {name}: {len(line)} line stars, {words}; in {', '.join(patches)}")
     first = lineage[lineage["candidate"] == names[0]] if names else lineage
     line = members[(members["candidate"] == names[0]) & members["on_line"]] if names else members
     bright = truth["source_id"][truth["stream"] == "bright"]
@@ -41,7 +41,7 @@ def main(run: Path) -> int:
         "nothing comes from the empty patch": EMPTY_PATCH not in set(lineage["patch"]),
     }
     for sentence, holds in judged.items():
-        print(f"{'yes' if holds else 'NO '}  {sentence}")  # noqa: T201
+        print(f"{'yes' if holds else 'NO '}  {sentence}")
     return 0 if all(judged.values()) else 1
 
 

@@ -94,3 +94,8 @@ def test_presets_fill_what_is_not_given(preset: str) -> None:
     assert train.batch_size == 7
     wanted = PRESETS[preset].get("epochs", 50)
     assert train.epochs == wanted
+
+
+def test_the_documented_table_is_the_table() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "options.md").read_text()
+    assert text.endswith("\n\n" + option_table()), "run `viamachinae config --table` again"

@@ -32,10 +32,18 @@ WITHOUT_COLOUR = (
 )
 
 
-def shuffled(path: Path, out: Path, seed: int) -> Path:
-    """Write the stars with phi2 dealt out anew among them: densities stay, lines go."""
+def apart(path: Path, out: Path, how: str, seed: int) -> Path:
+    """Write the stars with the stream taken apart.
+
+    ``shuffled`` deals phi2 out anew among all stars, which leaves a twentieth of them about
+    phi2 = 0, at all proper motions; ``uniform`` draws phi2 evenly over the strip.
+    """
     table = pq.read_table(path)
-    phi2 = np.random.default_rng(seed).permutation(table["phi2"].to_numpy())
+    given, draw = table["phi2"].to_numpy(), np.random.default_rng(seed)
+    if how == "shuffled":
+        phi2 = draw.permutation(given)
+    else:
+        phi2 = draw.uniform(given.min(), given.max(), len(given))
     stream = GD1Koposov10(phi1=table["phi1"].to_numpy() * u.deg, phi2=phi2 * u.deg)
     sky = stream.transform_to(ICRS())
     for name, values in (("ra", sky.ra.deg), ("dec", sky.dec.deg), ("phi2", phi2)):
@@ -83,10 +91,10 @@ def main() -> None:
     given = parser.parse_args()
     run(given.file, given.out / "colour", ())
     run(given.file, given.out / "positions", WITHOUT_COLOUR)
-    for seed in range(3):
-        apart = shuffled(given.file, given.out / f"shuffled{seed}.parquet", seed)
-        run(apart, given.out / f"shuffled{seed}", ())
-        run(apart, given.out / f"shuffled{seed}_positions", WITHOUT_COLOUR)
+    for how in ("shuffled", "uniform"):
+        stars = apart(given.file, given.out / f"{how}.parquet", how, seed=0)
+        run(stars, given.out / f"{how}-colour", ())
+        run(stars, given.out / f"{how}-positions", WITHOUT_COLOUR)
 
 
 if __name__ == "__main__":
