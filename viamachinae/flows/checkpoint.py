@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 FORMAT = "viamachinae.flows"
@@ -27,7 +27,9 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Mapping[s
     """
     text = json.dumps({"version": VERSION, **header}, allow_nan=False, sort_keys=True)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(plain, path, metadata={"format": FORMAT, "header": text})
+    # One key: the order of several would differ from file to file. And Python writes the bytes,
+    # so that a full disk is an OSError as everywhere.
+    path.write_bytes(save(plain, metadata={FORMAT: text}))
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -44,9 +46,9 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"{path} is not a complete safetensors file ({error})") from error
-    if metadata.get("format") != FORMAT:
+    if FORMAT not in metadata:
         raise ValueError(f"{path} holds no flows of this package")
-    header = json.loads(metadata["header"])
+    header = json.loads(metadata[FORMAT])
     version = header.pop("version")
     if version != VERSION:
         raise ValueError(f"{path} has checkpoint version {version}; this release reads {VERSION}")
