@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+# As in a worker of a scan: one thread, so that a busy machine slows tests and does not stall them.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(scope="session")
 def sky_data() -> Path:

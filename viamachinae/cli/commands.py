@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -16,6 +16,9 @@ from rich.table import Table
 
 from viamachinae import __version__
 from viamachinae.errors import BadInputError
+
+if TYPE_CHECKING:
+    from viamachinae.config import ScanConfig
 
 app = typer.Typer(
     help="Find stellar streams in Gaia data.", no_args_is_help=True, add_completion=False
@@ -48,6 +51,16 @@ def main() -> None:
 
 def _say(sentence: str) -> None:
     Console(stderr=True).print(f"viamachinae: {sentence}", markup=False, soft_wrap=True)
+
+
+def _settings(
+    config: Path, overrides: list[str] | None, out: Path | None = None
+) -> tuple[ScanConfig, Path]:
+    """The configuration and the run folder; read before anything slow is imported."""
+    from viamachinae.options import read_config
+
+    settings = read_config(config, overrides or [])
+    return settings, out or Path("runs") / settings.name
 
 
 def _print_version(asked: bool) -> None:
@@ -83,13 +96,11 @@ def scan(
     log_json: LogJson = False,
 ) -> None:
     """Scan all patches, link them into stream candidates and write the report."""
+    settings, folder = _settings(config, overrides, out)
     from viamachinae.cli.progress import watching
-    from viamachinae.options import read_config
     from viamachinae.pipeline.scan import scan as run
     from viamachinae.sky import tile
 
-    settings = read_config(config, overrides or [])
-    folder = out or Path("runs") / settings.name
     with watching(len(tile(settings.sky)), quiet, log_json) as watch:
         result = run(settings, folder, workers, fail_fast, watch)
     if not quiet and not log_json:
@@ -135,14 +146,12 @@ def patch(
     log_json: LogJson = False,
 ) -> None:
     """Bring one patch up to date: the unit of work on a cluster."""
+    settings, folder = _settings(config, overrides, out)
     from viamachinae.cli.progress import watching
-    from viamachinae.options import read_config
     from viamachinae.pipeline.patch import patch as run
     from viamachinae.pipeline.scan import prepare
     from viamachinae.pipeline.status import is_good, outcome_of
 
-    settings = read_config(config, overrides or [])
-    folder = out or Path("runs") / settings.name
     prepare(settings, folder)
     with watching(1, quiet, log_json) as watch:
         records = run(settings, folder, patch_id, stage, watch=watch)
@@ -160,13 +169,11 @@ def link(
     log_json: LogJson = False,
 ) -> None:
     """Link the patches that are done into stream candidates, and write the report."""
+    settings, folder = _settings(config, overrides, out)
     from viamachinae.cli.progress import watching
-    from viamachinae.options import read_config
     from viamachinae.pipeline.link import link as run
     from viamachinae.pipeline.status import is_good
 
-    settings = read_config(config, overrides or [])
-    folder = out or Path("runs") / settings.name
     with watching(0, quiet, log_json) as watch:
         records = run(settings, folder, watch)
     if not quiet and not log_json:
@@ -178,10 +185,9 @@ def link(
 @app.command()
 def plan(config: ConfigFile, overrides: Overrides = None) -> None:
     """Say what a scan would do: patches, stars, flows, time and disk."""
-    from viamachinae.options import read_config
+    settings, _ = _settings(config, overrides)
     from viamachinae.pipeline.plan import plan as run
 
-    settings = read_config(config, overrides or [])
     plans = run(settings)
     table = Table(title=f"{len(plans)} patches")
     for name in ("patch", "ra", "dec", "stars", "regions", "flows", "hours", "disk (MB)"):
@@ -239,10 +245,10 @@ def simulate(
     overrides: Overrides = None,
 ) -> None:
     """Write the simulated stars of all patches to a file, and the truth beside it."""
-    from viamachinae.options import read_config
+    settings, _ = _settings(config, overrides)
     from viamachinae.pipeline.simulate import simulate as run
 
-    truth = run(read_config(config, overrides or []), out)
+    truth = run(settings, out)
     _say(f"stars in {out}, injected streams in {truth}")
 
 

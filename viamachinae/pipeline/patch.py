@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 
@@ -17,7 +17,7 @@ from viamachinae.link.protoclusters import find_protoclusters
 from viamachinae.link.roi import regions_of_interest
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.sources import open_source
-from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
+from viamachinae.pipeline.stage import STAGE_NAMES, Advance, Ending, Stage, Task, run_task
 from viamachinae.preprocess.patch import needed_columns, preprocess
 from viamachinae.score import anode
 from viamachinae.score.features import feature_matrix
@@ -27,9 +27,6 @@ from viamachinae.sky import Patch, tile
 from viamachinae.store.files import atomic, read_arrow, read_table, write_json, write_table
 from viamachinae.store.records import Record
 from viamachinae.store.run import RunFolder
-
-StageName = Literal["preprocess", "train", "score", "lines"]
-STAGE_NAMES: tuple[StageName, ...] = get_args(StageName)
 
 
 def _training_options(config: ScanConfig) -> list[Any]:
@@ -137,14 +134,6 @@ def _through_stages(work: _Work, fingerprint: str, last: int) -> list[Record]:
     if last == len(STAGE_NAMES) - 1:
         records.append(_lines(work, prepared, scored))
     return records
-
-
-def stage_places(config: ScanConfig) -> list[tuple[StageName, Scan | None]]:
-    """Stage and scan of every record that a finished patch has, in order."""
-    by_scan: list[tuple[StageName, Scan | None]] = [
-        (stage, scan) for scan in config.regions.scans for stage in ("train", "score")
-    ]
-    return [("preprocess", None), *by_scan, ("lines", None)]
 
 
 def _preprocess(work: _Work, fingerprint: str) -> Record:

@@ -8,9 +8,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from viamachinae.config import ScanConfig
+from viamachinae.config import Scan, ScanConfig
 from viamachinae.errors import BadInputError, UnprocessableError
 from viamachinae.pipeline.events import Event, Watcher
 from viamachinae.store.files import content_hash, file_hash, write_text
@@ -23,6 +23,9 @@ from viamachinae.store.records import (
     write_record,
 )
 from viamachinae.store.run import RunFolder
+
+StageName = Literal["preprocess", "train", "score", "lines"]
+STAGE_NAMES: tuple[StageName, ...] = get_args(StageName)
 
 Ending = tuple[Outcome, str]
 Advance = Callable[[float, float], None]
@@ -47,6 +50,14 @@ class Stage:
     name: str
     rooms: tuple[str, ...]
     options: Callable[[ScanConfig], Any]
+
+
+def stage_places(config: ScanConfig) -> list[tuple[StageName, Scan | None]]:
+    """Stage and scan of every record that a finished patch has, in order."""
+    by_scan: list[tuple[StageName, Scan | None]] = [
+        (stage, scan) for scan in config.regions.scans for stage in ("train", "score")
+    ]
+    return [("preprocess", None), *by_scan, ("lines", None)]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from viamachinae.config import ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.options import read_config
-from viamachinae.pipeline.patch import stage_places
+from viamachinae.pipeline.stage import stage_places
 from viamachinae.sky import tile
 from viamachinae.store.files import write_json
 from viamachinae.store.records import GOOD, Outcome, Record, read_record, worst
