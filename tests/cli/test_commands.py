@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -168,3 +170,52 @@ def test_help_is_quick_to_import() -> None:
     """The command line answers --help without torch."""
     code = "import sys, viamachinae.cli; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
+def test_a_scan_killed_at_any_moment_goes_on_to_the_same_end(folder: Path) -> None:
+    """kill -9 of the scan, three times; the workers end by themselves, the rest is resumed."""
+    words = ["scan", "scan.yaml", "--quiet", "--set", "regions.scans=[pm_phi, pm_lam]"]
+    words += ["--set", "sky.centres=[[149, 30], [151, 30]]", "--set", "train.epochs=8"]
+    assert viamachinae(*words, "--out", "whole", cwd=folder).returncode == 0
+    for trial in range(3):
+        process = subprocess.Popen(
+            [sys.executable, "-c", ENTRY, *words, "--out", "killed"], cwd=folder
+        )
+        deadline = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < deadline:
+            if len(list(folder.glob("killed/patches/**/records/*.json"))) > 2 * trial:
+                break
+            time.sleep(0.05)
+        process.kill()
+        process.wait()
+    assert viamachinae(*words, "--out", "killed", cwd=folder).returncode == 0
+    results = [
+        {p.relative_to(folder / run): p.read_bytes() for p in sorted((folder / run).rglob("*.*"))}
+        for run in ("whole", "killed")
+    ]
+    tables = [
+        {p: content for p, content in one.items() if p.suffix in (".parquet", ".ecsv")}
+        for one in results
+    ]
+    assert tables[0] == tables[1]
+    assert not list(folder.glob("killed/**/*.tmp"))
+
+
+def test_ctrl_c_leaves_a_run_that_goes_on(folder: Path) -> None:
+    words = ["scan", "scan.yaml", "--log-json", "--set", "train.epochs=400"]
+    command = [sys.executable, "-c", ENTRY, *words]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if '"stage": "train"' in line:
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert "goes on from here" in rest
+    assert "Traceback" not in rest
+    ended = viamachinae("scan", "scan.yaml", "--log-json", cwd=folder)
+    assert ended.returncode == 0
+    events = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert [e["kind"] for e in events if e.get("stage") == "preprocess"] == ["skip"]

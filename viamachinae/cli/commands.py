@@ -44,9 +44,6 @@ def main() -> None:
     except OSError as error:
         _say(f"{error.filename or 'disk'}: {error.strerror or error}; free space or mend it, rerun")
         sys.exit(3)
-    except KeyboardInterrupt:
-        _say("stopped; the same command goes on from here")
-        sys.exit(130)
 
 
 def _say(sentence: str) -> None:
@@ -191,7 +188,7 @@ def plan(config: ConfigFile, overrides: Overrides = None) -> None:
     plans = run(settings)
     table = Table(title=f"{len(plans)} patches")
     for name in ("patch", "ra", "dec", "stars", "regions", "flows", "hours", "disk (MB)"):
-        table.add_column(name, justify="left" if name == "patch" else "right")
+        table.add_column(name, justify="left" if name == "patch" else "right", no_wrap=True)
     for row in plans:
         table.add_row(
             row.patch.id,

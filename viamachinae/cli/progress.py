@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import (
@@ -49,6 +50,20 @@ class JsonLines(logging.Handler):
 def _write_json(level: str, **content: object) -> None:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     sys.stderr.write(json.dumps({"time": now, "level": level, **content}) + "\n")
+
+
+class _Once(logging.Filter):
+    """Lets a message pass once: what is true of a file is true for every patch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        new = message not in self.seen
+        self.seen.add(message)
+        return new
 
 
 class Bars:
@@ -92,10 +107,14 @@ class Bars:
 
 @contextmanager
 def watching(n_patches: int, quiet: bool, log_json: bool) -> Iterator[Watcher]:
-    """Show progress and log messages while the block runs."""
+    """Show progress and log messages while the block runs.
+
+    Ctrl-C ends the command with exit code 130 and one sentence.
+    """
     logger = logging.getLogger("viamachinae")
     console = Console(stderr=True)
     handler = JsonLines() if log_json else RichHandler(console=console, show_path=False)
+    handler.addFilter(_Once())
     logger.addHandler(handler)
     logger.setLevel(logging.ERROR if quiet else logging.INFO)
     try:
@@ -114,5 +133,8 @@ def watching(n_patches: int, quiet: bool, log_json: bool) -> Iterator[Watcher]:
             )
             with Progress(*columns, console=console, transient=True) as progress:
                 yield Bars(progress, n_patches).watch
+    except KeyboardInterrupt:
+        console.print("viamachinae: stopped; the same command goes on from here")
+        raise typer.Exit(130) from None
     finally:
         logger.removeHandler(handler)

@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from viamachinae.config import ScanConfig
+from viamachinae.config import FilesQuery, ScanConfig
 from viamachinae.inspect.exports import candidates_ecsv, members_parquet
 from viamachinae.inspect.page import PatchRecord, Report, page
 from viamachinae.link.candidates import find_candidates
 from viamachinae.link.streams import LinkedPatch
 from viamachinae.options import to_yaml
 from viamachinae.pipeline.events import Watcher, unwatched
-from viamachinae.pipeline.sources import open_source
 from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
 from viamachinae.pipeline.status import outcome_of, patch_records
 from viamachinae.sky import Patch, tile
@@ -133,10 +132,17 @@ def _inspect(
 def _provenance(config: ScanConfig) -> dict[str, str]:
     return {
         **{name: text for name, text in provenance().items() if name not in ("host", "machine")},
-        "source": open_source(config).name,
+        "source": _source(config),
         "seed": str(config.seed),
         "configuration": f"config.yaml ({content_hash(to_yaml(config))})",
     }
+
+
+def _source(config: ScanConfig) -> str:
+    if not isinstance(config.query, FilesQuery):
+        return "simulated sky"
+    paths = config.query.path
+    return ", ".join(map(str, paths if isinstance(paths, list) else [paths]))
 
 
 def _patch_record(run: RunFolder, patch: Patch, records: list[Record]) -> PatchRecord:
