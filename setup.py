@@ -6,9 +6,11 @@ all the same, and torch does the work.
 """
 
 import platform
+from pathlib import Path
 
 from setuptools import Extension, setup
 
+KERNELS = Path("viamachinae/flows/kernels")
 # Rounding stays IEEE, and NaN stays NaN: no -ffast-math.
 FLAGS = [
     "-std=c++17",
@@ -28,7 +30,8 @@ setup(
     ext_modules=[
         Extension(
             f"viamachinae.flows._maf_{variant}",
-            sources=["viamachinae/flows/kernels/maf.cpp"],
+            sources=[f"{KERNELS}/maf.cpp"],
+            depends=[path.as_posix() for path in sorted(KERNELS.glob("*.h"))],
             extra_compile_args=[*FLAGS, *extra],
             language="c++",
             optional=True,

@@ -69,7 +69,8 @@ class Workspace:
     ----------
     architecture : Architecture
     tile : int, optional
-        Stars that go through the flow together; the kernel chooses by default.
+        Stars that go through the flow together; the kernel chooses by default. To train with
+        batch norm, at least a batch.
     variant : str, optional
         Of `built_variants`; the best by default.
 

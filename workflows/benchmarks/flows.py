@@ -139,7 +139,11 @@ def measure(repeats: int) -> list[dict[str, Any]]:
     return rows
 
 
-HEADER = "| shape | work | models | batch | torch | native | ratio | share of peak |\n" + "|---" * 8
+HEADER = (
+    "| shape | work | models | batch | torch | native | ratio | share of peak |\n"
+    + "|---" * 8
+    + "|"
+)
 
 
 def line(row: dict[str, Any]) -> str:
