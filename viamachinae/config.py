@@ -308,6 +308,11 @@ class TrainConfig(Model):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto takes CUDA where there is a device (ours)."
     )
+    engine: Literal["auto", "torch", "native"] = Field(
+        "auto",
+        description="auto takes the compiled kernel where it was built and can do the work: "
+        "on the CPU; results agree to rounding (ours).",
+    )
 
     @model_validator(mode="before")
     @classmethod

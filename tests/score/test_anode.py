@@ -178,6 +178,27 @@ def test_data_that_cannot_be_learned_from_are_said_to_be(sky, region):
         train(sky["x"], sky["pm"], [empty], CONFIG, seed=0, patch="p", features=FEATURES)
 
 
+def test_the_engine_is_recorded_and_densities_agree_between_engines(tmp_path, sky, region):
+    x, pm, source_id = sky["x"][::5], sky["pm"][::5], sky["source_id"][::5]
+    quick = CONFIG.model_copy(update={"epochs": 2, "average_last": 1, "engine": "torch"})
+    trained, _ = train(x, pm, [region], quick, seed=1, patch="p", features=FEATURES)
+    assert trained.engine == "torch"
+    # Scored by the kernel, where it is built.
+    compiled = replace(trained, engine="native")
+    save_flows(tmp_path / "flows.safetensors", compiled)
+    again = load_flows(tmp_path / "flows.safetensors")
+    assert again.engine == "native"
+    expected, found = (score(flows, x, pm, source_id, "cpu") for flows in (trained, again))
+    np.testing.assert_allclose(found["log_ratio"], expected["log_ratio"], atol=1e-4)
+
+
+def test_a_native_engine_that_was_not_built_is_bad_input(monkeypatch, sky, region):
+    monkeypatch.setattr("viamachinae.flows.engines.library", lambda: None)
+    config = CONFIG.model_copy(update={"engine": "native"})
+    with pytest.raises(BadInputError, match=r"train\.engine is native, but it was not built"):
+        train(sky["x"], sky["pm"], [region], config, seed=0, patch="p", features=FEATURES)
+
+
 def test_cuda_where_there_is_none_is_bad_input(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(BadInputError, match="torch finds no CUDA device"):

@@ -2,6 +2,7 @@
 
 from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.checkpoint import load_checkpoint, save_checkpoint
+from viamachinae.flows.engines import NATIVE, TORCH, Engine, choose_engine
 from viamachinae.flows.lanes import FitOptions
 from viamachinae.flows.rows import Rows, Stars, Task
 from viamachinae.flows.scaling import Scaling, Standardisation
@@ -9,7 +10,10 @@ from viamachinae.flows.stack import FlowStack
 from viamachinae.flows.training import EpochRecord, Fit, fit
 
 __all__ = [
+    "NATIVE",
+    "TORCH",
     "Architecture",
+    "Engine",
     "EpochRecord",
     "Fit",
     "FitOptions",
@@ -19,6 +23,7 @@ __all__ = [
     "Standardisation",
     "Stars",
     "Task",
+    "choose_engine",
     "fit",
     "load_checkpoint",
     "save_checkpoint",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from torch import Tensor
 
 from viamachinae.flows.optimiser import AdamState, adam_step, clip_by_model
 from viamachinae.flows.stack import FlowStack
+
+# Stars in a step of all lanes that keep one CPU core's caches busy and not flooded: measured.
+CPU_STARS_PER_STEP = 4096
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class FitOptions:
         Most flows trained at once.
     max_gradient_norm : float
         A flow's gradient is shortened to this length.
+    threads : int
+        Of the native engine, each with flows of its own; torch's are set elsewhere.
     """
 
     learning_rate: float
@@ -40,6 +45,7 @@ class FitOptions:
     average_last: int
     stack_size: int
     max_gradient_norm: float = 1.0
+    threads: int = 1
 
 
 class ModelState(NamedTuple):
@@ -49,8 +55,43 @@ class ModelState(NamedTuple):
     adam: AdamState
 
 
-class Lanes:
-    """Flows in training; lane l of every tensor belongs to one of them, independent of the rest.
+class Lanes(Protocol):
+    """Flows in training, one a lane, each independent of the rest.
+
+    Attributes
+    ----------
+    loss : Tensor of shape (L,)
+        Sum of each lane's losses since its epoch began.
+    """
+
+    loss: Tensor
+
+    def __init__(
+        self, stars: Tensor, options: FitOptions, states: Sequence[ModelState], longest: int, /
+    ) -> None: ...
+
+    @staticmethod
+    def width(options: FitOptions, device: torch.device, /) -> int:
+        """Most lanes that pay."""
+
+    def put(self, lane: int, state: ModelState, /) -> None:
+        """Continue in a lane from a given state."""
+
+    def get(self, lane: int, /) -> ModelState:
+        """A copy of a lane's state, with the stack in evaluation mode."""
+
+    def begin_epoch(self, lane: int, order: NDArray[np.int32], /) -> None:
+        """Give a lane the row numbers of its stars in the order in which to see them."""
+
+    def keep(self, lanes: Sequence[int], /) -> None:
+        """Close all lanes but these."""
+
+    def step(self) -> None:
+        """One update of every lane; its loss, the mean of -ln p, is added to `loss`."""
+
+
+class TorchLanes:
+    """Lanes whose tensors are stacked: lane l is row l of each.
 
     Parameters
     ----------
@@ -82,6 +123,13 @@ class Lanes:
         self.count = torch.ones(len(states), 1, dtype=torch.int64, device=device)
         self.cursor = torch.zeros_like(self.count)
         self.loss = torch.zeros(len(states), device=device)
+
+    @staticmethod
+    def width(options: FitOptions, device: torch.device) -> int:
+        """As many as memory allows; on a CPU, as keep its caches busy and not flooded."""
+        if device.type != "cpu":
+            return options.stack_size
+        return min(options.stack_size, max(1, CPU_STARS_PER_STEP // options.batch_size))
 
     def put(self, lane: int, state: ModelState) -> None:
         """Continue in a lane from a given state."""

@@ -47,7 +47,7 @@ class MaskedMLP:
 
     def masks(self) -> dict[str, NDArray[np.bool_]]:
         """Masks of the weights, each of shape (units out, units in), by parameter name."""
-        degrees = [self._input_degrees(), *map(self._hidden_degrees, self.hidden)]
+        degrees = self.degrees()
         masks = {
             f"weight{layer}": degrees[layer + 1][:, None] >= degrees[layer][None, :]
             for layer in range(len(self.hidden))
@@ -55,6 +55,10 @@ class MaskedMLP:
         last = np.tile(np.arange(1, self.features + 1), self.outputs)
         masks[f"weight{len(self.hidden)}"] = last[:, None] > degrees[-1][None, :]
         return masks
+
+    def degrees(self) -> list[NDArray[np.int64]]:
+        """Degrees of the inputs, then those of each hidden layer's units, never falling."""
+        return [self._input_degrees(), *map(self._hidden_degrees, self.hidden)]
 
     def shapes(self) -> dict[str, Shape]:
         """Shapes of one model's parameters, by name."""

@@ -86,7 +86,7 @@ class FlowStack(nn.Module):
     def select(self, indices: Sequence[int]) -> FlowStack:
         """A stack of copies of some of the models, in the order given."""
         index = torch.as_tensor(indices, dtype=torch.int64, device=self.weights.device)
-        picked = FlowStack(self.architecture, self.weights.detach()[index], self.statistics[index])
+        picked = type(self)(self.architecture, self.weights.detach()[index], self.statistics[index])
         return picked.train(self.training)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -170,6 +170,11 @@ class FlowStack(nn.Module):
         return torch.cat(parts) - log(self.n_models)
 
     def _stars_last(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        condition = self._checked(x, condition)
+        return x.transpose(1, 2).contiguous(), condition.transpose(1, 2).contiguous()
+
+    def _checked(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        """The condition, an empty one where it is None, if both shapes fit the stack."""
         shape = self.architecture
         if condition is None:
             condition = x.new_empty(*x.shape[:2], 0)
@@ -180,7 +185,7 @@ class FlowStack(nn.Module):
                 f"{shape.conditions} conditions cannot take arrays of shapes "
                 f"{tuple(x.shape)} and {tuple(condition.shape)}"
             )
-        return x.transpose(1, 2).contiguous(), condition.transpose(1, 2).contiguous()
+        return condition
 
     def _by_transform(self) -> Iterator[Parameters]:
         """Masked parameters and statistics of each transform, as views with K rows."""

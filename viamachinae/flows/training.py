@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from viamachinae.flows.architecture import Architecture
+from viamachinae.flows.engines import TORCH, Engine
 from viamachinae.flows.lanes import FitOptions, Lanes, ModelState
 from viamachinae.flows.optimiser import AdamState
 from viamachinae.flows.progress import Progress, Reporter
@@ -22,8 +23,6 @@ from viamachinae.flows.stack import CHUNK, FlowStack
 
 # A flow whose likelihood is not finite goes back to its last good epoch this often.
 MAX_RETRIES = 2
-# Stars in a step of all lanes that keep one CPU core's caches busy and not flooded: measured.
-CPU_STARS_PER_STEP = 4096
 
 
 class EpochRecord(NamedTuple):
@@ -54,12 +53,15 @@ class Fit(NamedTuple):
         Flows whose likelihood stayed not finite.
     history : list of EpochRecord
         Sorted by flow.
+    engine : str
+        Name of the engine that computed.
     """
 
     weights: Tensor
     statistics: Tensor
     failed: NDArray[np.bool_]
     history: list[EpochRecord]
+    engine: str
 
 
 @dataclass
@@ -86,6 +88,8 @@ def fit(
     tasks: Sequence[Task],
     options: FitOptions,
     on_step: Progress | None = None,
+    *,
+    engine: Engine = TORCH,
 ) -> Fit:
     """Fit one flow to each task.
 
@@ -102,20 +106,23 @@ def fit(
     options : FitOptions
     on_step : callable, optional
         Called about twice a second with the star updates done and those to do in all.
+    engine : Engine, optional
+        What computes; `choose_engine` knows which can.
 
     Raises
     ------
     ValueError
         If a task has no star to train on or none held out.
     """
-    runs = [_start(architecture, stars, number, task, options) for number, task in enumerate(tasks)]
+    runs = [
+        _start(engine.stack, architecture, stars, number, task, options)
+        for number, task in enumerate(tasks)
+    ]
     # Longest first, so that no long flow is left to train alone at the end.
     waiting = deque(sorted(runs, key=lambda run: -run.steps))
-    width = min(len(runs), options.stack_size)
-    if stars.train.device.type == "cpu":
-        width = min(width, max(1, CPU_STARS_PER_STEP // options.batch_size))
+    width = min(len(runs), engine.lanes.width(options, stars.train.device))
     active = [waiting.popleft() for _ in range(width)]
-    lanes = Lanes(
+    lanes = engine.lanes(
         stars.train,
         options,
         [run.good for run in active],
@@ -140,7 +147,7 @@ def fit(
             active = [active[lane] for lane in going]
             lanes.keep(going)
     report.tell()
-    return _collect(runs, options)
+    return _collect(runs, options, engine.name)
 
 
 def held_out_log_prob(stack: FlowStack, stars: Tensor, rows: Rows) -> float:
@@ -156,13 +163,18 @@ def held_out_log_prob(stack: FlowStack, stars: Tensor, rows: Rows) -> float:
 
 
 def _start(
-    architecture: Architecture, stars: Stars, number: int, task: Task, options: FitOptions
+    kind: type[FlowStack],
+    architecture: Architecture,
+    stars: Stars,
+    number: int,
+    task: Task,
+    options: FitOptions,
 ) -> _Run:
     n_train = task.train.count(len(stars.train))
     if n_train < 1 or task.held_out.count(len(stars.held_out)) < 1:
         raise ValueError(f"flow {number} has no star to train on or none held out")
     generator = _stream(task.seed, attempt=0)
-    good = _fresh(architecture, generator, stars.train.device)
+    good = _fresh(kind, architecture, generator, stars.train.device)
     return _Run(number, task, n_train, ceil(n_train / options.batch_size), good, generator)
 
 
@@ -172,9 +184,12 @@ def _stream(seed: np.random.SeedSequence, attempt: int) -> np.random.Generator:
 
 
 def _fresh(
-    architecture: Architecture, generator: np.random.Generator, device: torch.device
+    kind: type[FlowStack],
+    architecture: Architecture,
+    generator: np.random.Generator,
+    device: torch.device,
 ) -> ModelState:
-    stack = FlowStack.draw(architecture, [generator]).to(device)
+    stack = kind.draw(architecture, [generator]).to(device)
     return ModelState(stack, AdamState.fresh(stack.weights))
 
 
@@ -223,11 +238,12 @@ def _end_epoch(
     run.attempt += 1
     run.generator = _stream(run.task.seed, run.attempt)
     if run.epoch == 0:
-        run.good = _fresh(lanes.stack.architecture, run.generator, stars.train.device)
+        first = run.good.stack
+        run.good = _fresh(type(first), first.architecture, run.generator, stars.train.device)
     lanes.put(lane, run.good)
 
 
-def _collect(runs: list[_Run], options: FitOptions) -> Fit:
+def _collect(runs: list[_Run], options: FitOptions, engine: str) -> Fit:
     stack = runs[0].good.stack
     shape = (len(runs), options.average_last)
     weights = torch.full((*shape, stack.weights.shape[1]), torch.nan)
@@ -237,4 +253,4 @@ def _collect(runs: list[_Run], options: FitOptions) -> Fit:
             weights[run.flow] = torch.cat([s.weights.detach() for s in run.snapshots])
             statistics[run.flow] = torch.cat([s.statistics for s in run.snapshots])
     history = [record for run in runs for record in run.history]
-    return Fit(weights, statistics, np.array([run.failed for run in runs]), history)
+    return Fit(weights, statistics, np.array([run.failed for run in runs]), history, engine)

@@ -30,8 +30,9 @@ from viamachinae.store.run import RunFolder
 
 
 def _training_options(config: ScanConfig) -> list[Any]:
-    # Where and in how large stacks flows train does not decide what they become.
-    train = config.train.model_dump(mode="json", exclude={"device", "stack_size", "preset"})
+    # Where, by what engine and in how large stacks flows train does not decide what they become.
+    unimportant = {"device", "engine", "stack_size", "preset"}
+    train = config.train.model_dump(mode="json", exclude=unimportant)
     return [
         train,
         config.preprocess.features,

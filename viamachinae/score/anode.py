@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from viamachinae.config import TrainConfig
 from viamachinae.errors import BadInputError, UnprocessableError
 from viamachinae.flows.architecture import Architecture
+from viamachinae.flows.engines import NATIVE, choose_engine
 from viamachinae.flows.lanes import FitOptions
 from viamachinae.flows.rows import Rows, Stars, Task
 from viamachinae.flows.scaling import Scaling, Standardisation
@@ -89,9 +90,16 @@ def train(
     UnprocessableError
         If a feature is constant or not finite, or a region is too small to hold stars out.
     BadInputError
-        If CUDA is asked for and absent.
+        If CUDA or the native engine is asked for and absent.
     """
     device = choose_device(config.device)
+    architecture = Architecture(
+        x.shape[1], 1, config.flow.blocks, tuple(config.flow.hidden), config.flow.batch_norm
+    )
+    try:
+        engine = choose_engine(config.engine, architecture, device)
+    except ValueError as error:
+        raise BadInputError(f"train.{error}") from error
     scan = regions[0].scan
     order = np.argsort(condition[:, 0], kind="stable")
     x, condition = x[order], condition[order]
@@ -105,14 +113,11 @@ def train(
     draw = np.random.default_rng(seed_sequence(seed, patch, scan, "held out"))
     held_out = draw.random(len(x)) < config.held_out
     tasks = _tasks(condition[:, 0], held_out, regions, seed, patch)
-    architecture = Architecture(
-        x.shape[1], 1, config.flow.blocks, tuple(config.flow.hidden), config.flow.batch_norm
-    )
     stars = Stars(
         torch.from_numpy(scaled[~held_out]).to(device),
         torch.from_numpy(scaled[held_out]).to(device),
     )
-    fitted = fit(architecture, stars, tasks, _options(config), on_step)
+    fitted = fit(architecture, stars, tasks, _options(config), on_step, engine=engine)
     shape = len(regions), len(DENSITIES)
     trained = TrainedFlows(
         list(regions),
@@ -123,6 +128,7 @@ def train(
         fitted.weights.view(*shape, *fitted.weights.shape[1:]),
         fitted.statistics.view(*shape, *fitted.statistics.shape[1:]),
         fitted.failed.reshape(shape),
+        fitted.engine,
     )
     history = history_table(fitted.history, tasks, regions, log_det[~held_out], log_det[held_out])
     return trained, history
@@ -157,6 +163,9 @@ def score(
         flow are left out; `TrainedFlows.failed_regions` names them.
     """
     where = choose_device(device)
+    # What the native engine trained it may score, where it is; torch agrees with it to rounding.
+    native = trained.engine == NATIVE.name
+    engine = choose_engine("auto" if native else "torch", trained.architecture, where)
     order = np.argsort(source_id, kind="stable")
     x, condition, source_id = x[order], condition[order], source_id[order]
     parts = [_empty_scores()]
@@ -168,10 +177,8 @@ def score(
         scaled = trained.condition_scaling.forward(condition[inside])
         stars = torch.from_numpy(z).to(where, torch.float32)
         given = torch.from_numpy(scaled).to(where, torch.float32)
-        log_sr, log_cr = (
-            trained.members(row, density).to(where).average_log_prob(stars, given).cpu().numpy()
-            for density in DENSITIES
-        )
+        stacks = (trained.members(row, density, engine.stack).to(where) for density in DENSITIES)
+        log_sr, log_cr = (stack.average_log_prob(stars, given).cpu().numpy() for stack in stacks)
         lower = np.full(len(inside), region.lower)
         # A star outside the trained box has no density, and must not rank above any other.
         ratio = np.where(np.isfinite(log_det), log_sr.astype(np.float64) - log_cr, -np.inf)

@@ -14,6 +14,7 @@ from torch import Tensor
 from viamachinae.errors import BadInputError
 from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.checkpoint import load_checkpoint, save_checkpoint
+from viamachinae.flows.engines import TORCH
 from viamachinae.flows.scaling import Scaling, Standardisation
 from viamachinae.flows.stack import FlowStack
 from viamachinae.score.regions import SignalRegion
@@ -40,6 +41,8 @@ class TrainedFlows:
         Their running statistics.
     failed : ndarray of shape (R, 2), bool
         Flows without a finite likelihood.
+    engine : str
+        Name of the flow engine that trained them.
     """
 
     regions: list[SignalRegion]
@@ -50,15 +53,18 @@ class TrainedFlows:
     weights: Tensor
     statistics: Tensor
     failed: NDArray[np.bool_]
+    engine: str = TORCH.name
 
     def failed_regions(self) -> list[SignalRegion]:
         """Regions that cannot be scored because one of their flows failed."""
         return [self.regions[row] for row in np.flatnonzero(self.failed.any(axis=1))]
 
-    def members(self, region: int, density: Density) -> FlowStack:
-        """The snapshots of one density, as a stack in evaluation mode."""
+    def members(
+        self, region: int, density: Density, kind: type[FlowStack] = FlowStack
+    ) -> FlowStack:
+        """The snapshots of one density, as a stack (of an engine's kind) in evaluation mode."""
         flow = region, DENSITIES.index(density)
-        return FlowStack(self.architecture, self.weights[flow], self.statistics[flow]).eval()
+        return kind(self.architecture, self.weights[flow], self.statistics[flow]).eval()
 
 
 def save_flows(path: Path, trained: TrainedFlows) -> None:
@@ -70,6 +76,7 @@ def save_flows(path: Path, trained: TrainedFlows) -> None:
         "scaling": trained.scaling.to_dict(),
         "condition_scaling": trained.condition_scaling.to_dict(),
         "failed": trained.failed.tolist(),
+        "engine": trained.engine,
     }
     save_checkpoint(path, {"weights": trained.weights, "statistics": trained.statistics}, header)
 
@@ -106,4 +113,5 @@ def load_flows(path: Path, features: Sequence[str] | None = None) -> TrainedFlow
         tensors["weights"],
         tensors["statistics"],
         np.array(header["failed"], dtype=np.bool_).reshape(-1, len(DENSITIES)),
+        header.get("engine", TORCH.name),
     )

@@ -1,0 +1,64 @@
+"""What computes: torch everywhere, or a compiled kernel for the flows that it knows."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+
+from viamachinae.flows.architecture import Architecture
+from viamachinae.flows.kernel import library
+from viamachinae.flows.lanes import Lanes, TorchLanes
+from viamachinae.flows.native import NativeLanes, NativeStack
+from viamachinae.flows.stack import FlowStack
+
+EngineName = Literal["auto", "torch", "native"]
+
+
+class Engine(NamedTuple):
+    """Two classes that do the same whatever the engine.
+
+    Attributes
+    ----------
+    name : str
+    stack : type of FlowStack
+        For densities and samples.
+    lanes : type of Lanes
+        For training.
+    """
+
+    name: str
+    stack: type[FlowStack]
+    lanes: type[Lanes]
+
+
+TORCH = Engine("torch", FlowStack, TorchLanes)
+NATIVE = Engine("native", NativeStack, NativeLanes)
+
+
+def choose_engine(wanted: EngineName, architecture: Architecture, device: torch.device) -> Engine:
+    """The engine to use; ``auto`` is ``native`` where that can do the work, else ``torch``.
+
+    Raises
+    ------
+    ValueError
+        If ``native`` is asked for and cannot do the work.
+    """
+    if wanted == "torch":
+        return TORCH
+    why_not = _why_not_native(architecture, device)
+    if not why_not:
+        return NATIVE
+    if wanted == "native":
+        raise ValueError(f"engine is native, but {why_not}; use auto or torch")
+    return TORCH
+
+
+def _why_not_native(architecture: Architecture, device: torch.device) -> str:
+    if device.type != "cpu":
+        return f"that runs on the CPU and the device is {device.type}"
+    if architecture.family != "maf":
+        return f"that has no kernel for the family {architecture.family}"
+    if library() is None:
+        return "it was not built with this installation, which needs a C++ compiler"
+    return ""

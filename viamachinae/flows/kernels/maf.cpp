@@ -1,0 +1,100 @@
+// The affine masked autoregressive flow on one CPU core: density, inverse and training step.
+//
+// Called through ctypes by viamachinae/flows/native.py, which also owns the layout of weights.
+// Compiled several times, for different instruction sets; native.py loads the best that runs.
+//
+// Why it is fast:
+// - Stars stand in vector lanes. An activation is a row of stars; weights are broadcast.
+// - Units stand in the order of their autoregressive degree, so that what a unit sees is a
+//   prefix of the layer below: the masked part of a product is never computed.
+// - A tile of stars goes forward and backward through the whole flow while its activations
+//   stay in the cache.
+// - The inverse finds one feature after the other and computes each hidden unit once, when the
+//   features that it sees are known: the cost of one forward pass.
+//
+// Layout: a row of weights holds, for each block, one matrix a layer (units out x stride), then
+// gain and offset of the batch norm, if any. Column 0 of a matrix is the bias (row 0 of each
+// layer's activations is constantly 1); the other columns are the units below in order of
+// degree, conditions first; columns are padded with zeros to a multiple of 4. The last layer
+// has rows shift, log scale of feature 0, then of feature 1, ...
+
+#include <cmath>
+#include <cstdint>
+#include <new>
+
+#include "adam.h"
+#include "flow.h"
+
+#if defined(_WIN32)
+#define EXPORT extern "C" __declspec(dllexport)
+#else
+#define EXPORT extern "C" __attribute__((visibility("default")))
+#endif
+
+using maf::Flow;
+
+// Whether this processor has the instructions that this file was compiled for.
+EXPORT int maf_runs_here() {
+#if defined(__AVX512F__)
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("fma");
+#elif defined(__AVX2__)
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+  return 1;
+#endif
+}
+
+// A workspace for one thread, or null where memory is short; a `tile` of 0 lets it choose.
+EXPORT Flow* maf_create(int features, int conditions, int blocks, int batch_norm, int n_hidden,
+                        const int* hidden, const int* degrees, int tile) {
+  try {
+    return new Flow(features, conditions, blocks, batch_norm != 0, n_hidden, hidden, degrees,
+                    tile);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
+EXPORT void maf_destroy(Flow* flow) { delete flow; }
+
+// Floats in a row of weights.
+EXPORT int64_t maf_width(const Flow* flow) { return flow->width(); }
+
+EXPORT void maf_forward(Flow* flow, const float* weights, float* statistics, const float* x,
+                        const float* condition, int64_t n, float* z, float* log_det) {
+  flow->forward(weights, statistics, x, condition, n, z, log_det);
+}
+
+EXPORT void maf_inverse(Flow* flow, const float* weights, float* statistics, const float* z,
+                        const float* condition, int64_t n, float* x, float* log_det) {
+  flow->inverse(weights, statistics, z, condition, n, x, log_det);
+}
+
+EXPORT double maf_loss(Flow* flow, const float* weights, float* statistics, const float* stars,
+                       const int32_t* order, int64_t count, int64_t cursor, int64_t batch,
+                       float* gradient) {
+  return flow->loss(weights, statistics, stars, order, count, cursor, batch, gradient);
+}
+
+// One update by Adam, the `step`-th, after shortening the gradient to max_norm.
+EXPORT void maf_update(float* weights, float* gradient, float* mean, float* square,
+                       const float* mask, int64_t n, float step, float learning_rate,
+                       float weight_decay, float max_norm) {
+  const float shorten = maf::shortening(gradient, mask, n, max_norm);
+  const float root = std::sqrt(1 - std::pow(maf::BETA_SQUARE, step));
+  const float rate = learning_rate * root / (1 - std::pow(maf::BETA_MEAN, step));
+  maf::adam(weights, gradient, mean, square, n, shorten, rate, weight_decay, maf::EPSILON * root);
+}
+
+// Does nothing but multiply and add, in registers, and says how often: the ruler of a benchmark.
+EXPORT double maf_peak(int64_t rounds) {
+  constexpr int sums = 10;  // enough to hide the latency of an addition
+  volatile float seed = 0.5f;
+  const maf::Vec factor = maf::all(seed), added = maf::all(seed);
+  maf::Vec total[sums];
+  for (int i = 0; i < sums; ++i) total[i] = maf::all(float(i));
+  for (int64_t round = 0; round < rounds; ++round)
+    for (int i = 0; i < sums; ++i) total[i] = total[i] * factor + added;
+  for (int i = 0; i < sums; ++i) seed = seed + maf::sum(total[i]);
+  return 2.0 * sums * maf::LANES * double(rounds);
+}

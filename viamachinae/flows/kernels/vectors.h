@@ -1,0 +1,90 @@
+// Vectors of stars, as wide as the instruction set has them.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+namespace maf {
+
+#if defined(__AVX512F__)
+constexpr int LANES = 16, REGISTERS = 32;
+#elif defined(__AVX__)
+constexpr int LANES = 8, REGISTERS = 16;
+#elif defined(__aarch64__)
+constexpr int LANES = 4, REGISTERS = 32;
+#else
+constexpr int LANES = 4, REGISTERS = 16;
+#endif
+// A product holds ROWS x COLUMNS sums in registers; the weights' gradient OUTER x 4.
+constexpr int ROWS = 6, COLUMNS = REGISTERS == 32 ? 4 : 2, OUTER = REGISTERS == 32 ? 5 : 3;
+// Stars that a product takes at once; tiles are multiples of it.
+constexpr int STEP = 4 * LANES;
+constexpr int LINE = 64;  // bytes of a cache line
+// Floats of input that a product goes through again and again: half of an L1 cache.
+constexpr int PANEL = 4096;
+
+typedef float Vec __attribute__((vector_size(4 * LANES), may_alias));
+typedef int32_t Int __attribute__((vector_size(4 * LANES), may_alias));
+typedef float Quad __attribute__((vector_size(16), may_alias));
+typedef int32_t QuadInt __attribute__((vector_size(16), may_alias));
+
+inline Vec load(const float* from) { return *reinterpret_cast<const Vec*>(from); }
+inline void store(float* to, Vec value) { *reinterpret_cast<Vec*>(to) = value; }
+inline Vec all(float value) { return value - Vec{}; }
+inline Vec magnitude(Vec x) { return (Vec)((Int)x & 0x7fffffff); }
+// NaN stays NaN, so that a bad number is seen in the loss.
+inline Vec rectified(Vec x) { return x < 0 ? Vec{} : x; }
+
+inline float sum(Vec x) {
+  float total = 0;
+  for (int lane = 0; lane < LANES; ++lane) total += x[lane];
+  return total;
+}
+
+// Loops over registers must vanish, or the registers become memory.
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
+
+#if defined(__clang__)
+#define SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+#define SHUFFLE(a, b, i, j, k, l) __builtin_shuffle(a, b, QuadInt{i, j, k, l})
+#endif
+
+inline Quad fold(Vec x) {
+  Quad parts[LANES / 4];
+  std::memcpy(parts, &x, sizeof(x));
+  Quad total = parts[0];
+  for (int part = 1; part < LANES / 4; ++part) total += parts[part];
+  return total;
+}
+
+// The sums over lanes of four vectors.
+inline Quad sums(const Vec* x) {
+  const Quad a = fold(x[0]), b = fold(x[1]), c = fold(x[2]), d = fold(x[3]);
+  const Quad ab = SHUFFLE(a, b, 0, 4, 1, 5) + SHUFFLE(a, b, 2, 6, 3, 7);
+  const Quad cd = SHUFFLE(c, d, 0, 4, 1, 5) + SHUFFLE(c, d, 2, 6, 3, 7);
+  return SHUFFLE(ab, cd, 0, 1, 4, 5) + SHUFFLE(ab, cd, 2, 3, 6, 7);
+}
+
+// e^x for abs(x) < 80, to 2 units in the last place: 2^n times a Taylor polynomial on
+// abs(r) < ln(2) / 2, with ln(2) in two parts (Cody & Waite). NaN stays NaN.
+inline Vec exponential(Vec x) {
+  const float shift = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+  const Vec shifted = x * 1.44269504f + shift;
+  const Vec n = shifted - shift;
+  const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  Vec p = r * (1.0f / 5040) + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  return p * (Vec)(((Int)shifted << 23) + (127 << 23));
+}
+
+}  // namespace maf

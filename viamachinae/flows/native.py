@@ -1,0 +1,153 @@
+"""The native engine: the affine flow in a compiled kernel, on the CPU.
+
+It computes what the torch engine computes, in float32 and another order of summation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from viamachinae.flows.kernel import Workspace, layout_of, pack, unpack
+from viamachinae.flows.lanes import FitOptions, ModelState
+from viamachinae.flows.optimiser import AdamState
+from viamachinae.flows.stack import FlowStack
+
+
+class NativeStack(FlowStack):
+    """A stack whose maps run in the kernel wherever it can do the work.
+
+    That is: in evaluation mode, without autograd (under `torch.no_grad`), in float32 on the CPU.
+    Elsewhere the torch code runs, so the stack has the same interface and the same meaning.
+    """
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Data to latent space."""
+        if not self._kernel_serves(x):
+            return super().forward(x, condition)
+        return self._map(Workspace.forward, x, self._checked(x, condition))
+
+    def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Latent space to data, at the cost of one `forward`."""
+        if not self._kernel_serves(z):
+            return super().inverse(z, condition)
+        return self._map(Workspace.inverse, z, self._checked(z, condition))
+
+    def _kernel_serves(self, x: Tensor) -> bool:
+        plain = all(t.dtype == torch.float32 and t.device.type == "cpu" for t in (x, self.weights))
+        return plain and not self.training and not torch.is_grad_enabled()
+
+    def _map(
+        self, way: Callable[..., tuple[Tensor, Tensor]], x: Tensor, condition: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        packed = pack(self.weights * self.mask, layout_of(self.architecture))
+        workspace = Workspace(self.architecture)
+        mapped = [
+            way(workspace, *of_model)
+            for of_model in zip(packed, self.statistics, x, condition.to(x), strict=True)
+        ]
+        return torch.stack([z for z, _ in mapped]), torch.stack([change for _, change in mapped])
+
+
+@dataclass
+class _Lane:
+    """One flow in training, its numbers in the kernel's layout."""
+
+    weights: Tensor
+    statistics: Tensor
+    mean: Tensor
+    square: Tensor
+    steps: int
+    workspace: Workspace
+    order: Tensor = field(default_factory=lambda: torch.zeros(1, dtype=torch.int32))
+    cursor: int = 0
+
+
+class NativeLanes:
+    """Flows in training; the interface of `TorchLanes`, whose steps it takes to rounding.
+
+    Each lane trains alone, so a stack has no advantage: more than one serves to use threads.
+    """
+
+    loss: Tensor
+
+    def __init__(
+        self, stars: Tensor, options: FitOptions, states: Sequence[ModelState], _longest: int
+    ) -> None:
+        architecture = states[0].stack.architecture
+        self.architecture, self.options = architecture, options
+        self.stars = stars.contiguous()
+        self.layout = layout_of(architecture)
+        self.mask = pack(states[0].stack.mask[None], self.layout)[0]
+        # Batch norm looks at the whole batch: then a batch is one tile.
+        tile = options.batch_size if architecture.batch_norm else 0
+        self.lanes = [self._lane(state, Workspace(architecture, tile)) for state in states]
+        self.loss = torch.zeros(len(states), dtype=torch.float64)
+        self.pool = ThreadPoolExecutor(options.threads) if options.threads > 1 else None
+
+    @staticmethod
+    def width(options: FitOptions, _device: torch.device) -> int:
+        """Flows to train together: one for each thread."""
+        return min(options.stack_size, options.threads)
+
+    def put(self, lane: int, state: ModelState) -> None:
+        """Continue in a lane from a given state."""
+        old = self.lanes[lane]
+        self.lanes[lane] = self._lane(state, old.workspace)
+        self.lanes[lane].order, self.lanes[lane].cursor = old.order, old.cursor
+
+    def get(self, lane: int) -> ModelState:
+        """A copy of a lane's state, with the stack in evaluation mode."""
+        own = self.lanes[lane]
+        rows = unpack(torch.stack([own.weights, own.mean, own.square]), self.layout)
+        stack = NativeStack(self.architecture, rows[:1], own.statistics[None].clone())
+        steps = torch.tensor([[float(own.steps)]])
+        return ModelState(stack.eval(), AdamState(rows[1:2], rows[2:], steps))
+
+    def begin_epoch(self, lane: int, order: NDArray[np.int32]) -> None:
+        """Give a lane the row numbers of its stars in the order in which to see them."""
+        self.lanes[lane].order = torch.from_numpy(order).contiguous()
+        self.lanes[lane].cursor, self.loss[lane] = 0, 0
+
+    def keep(self, lanes: Sequence[int]) -> None:
+        """Close all lanes but these."""
+        self.lanes, self.loss = [self.lanes[lane] for lane in lanes], self.loss[list(lanes)]
+        if not lanes and self.pool is not None:
+            self.pool.shutdown()
+
+    def step(self) -> None:
+        """One update of every lane; its loss, the mean of -ln p, is added to `loss`."""
+        work = map if self.pool is None else self.pool.map
+        self.loss += torch.tensor(list(work(self._step, self.lanes)), dtype=torch.float64)
+
+    def _step(self, own: _Lane) -> float:
+        options = self.options
+        gradient = torch.empty_like(own.weights)
+        rows = own.order, len(own.order), own.cursor
+        loss = own.workspace.loss(
+            own.weights, own.statistics, self.stars, rows, options.batch_size, gradient
+        )
+        own.cursor += options.batch_size
+        own.steps += 1
+        own.workspace.update(
+            own.weights,
+            gradient,
+            (own.mean, own.square),
+            self.mask,
+            own.steps,
+            (options.learning_rate, options.weight_decay, options.max_gradient_norm),
+        )
+        return loss
+
+    def _lane(self, state: ModelState, workspace: Workspace) -> _Lane:
+        stack, adam = state
+        rows = torch.cat([stack.weights.detach() * stack.mask, adam.mean, adam.square])
+        weights, mean, square = pack(rows, self.layout)
+        steps = int(adam.step[0, 0])
+        return _Lane(weights, stack.statistics[0].clone(), mean, square, steps, workspace)
