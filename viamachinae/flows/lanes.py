@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from math import ceil, pi
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -31,6 +32,9 @@ class FitOptions:
         Most flows trained at once.
     max_gradient_norm : float
         A flow's gradient is shortened to this length.
+    schedule : str
+        ``constant``, or ``cosine``: the learning rate falls along half a cosine to zero at the
+        end of the last epoch (Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts).
     """
 
     learning_rate: float
@@ -40,6 +44,7 @@ class FitOptions:
     average_last: int
     stack_size: int
     max_gradient_norm: float = 1.0
+    schedule: Literal["constant", "cosine"] = "constant"
 
 
 class ModelState(NamedTuple):
@@ -81,6 +86,7 @@ class Lanes:
         self.order = torch.zeros(len(states), longest, dtype=torch.int32, device=device)
         self.count = torch.ones(len(states), 1, dtype=torch.int64, device=device)
         self.cursor = torch.zeros_like(self.count)
+        self.updates = torch.ones(len(states), 1, device=device)
         self.loss = torch.zeros(len(states), device=device)
 
     def put(self, lane: int, state: ModelState) -> None:
@@ -98,13 +104,14 @@ class Lanes:
         """Give a lane the row numbers of its stars in the order in which to see them."""
         self.order[lane, : len(order)] = torch.from_numpy(order).to(self.order.device)
         self.count[lane], self.cursor[lane], self.loss[lane] = len(order), 0, 0
+        self.updates[lane] = ceil(len(order) / self.options.batch_size) * self.options.epochs
 
     def keep(self, lanes: Sequence[int]) -> None:
         """Close all lanes but these."""
         rows = torch.as_tensor(lanes, dtype=torch.int64, device=self.loss.device)
         self.stack, self.adam = self.stack.select(lanes), self.adam.select(lanes)
         self.order, self.count, self.cursor = self.order[rows], self.count[rows], self.cursor[rows]
-        self.loss = self.loss[rows]
+        self.updates, self.loss = self.updates[rows], self.loss[rows]
 
     def step(self) -> None:
         """One update of every lane; its loss, the mean of -ln p, is added to `loss`.
@@ -121,7 +128,13 @@ class Lanes:
         options = self.options
         clip_by_model(gradient, options.max_gradient_norm)
         adam_step(
-            self.stack.weights, gradient, self.adam, options.learning_rate, options.weight_decay
+            self.stack.weights, gradient, self.adam, self._learning_rate(), options.weight_decay
         )
         self.loss += loss.detach()
         self.cursor += len(self.batch)
+
+    def _learning_rate(self) -> float | Tensor:
+        options = self.options
+        if options.schedule == "constant":
+            return options.learning_rate
+        return options.learning_rate * 0.5 * (1 + torch.cos(pi * self.adam.step / self.updates))
