@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from viamachinae.flows.splines import RationalQuadratic
+from viamachinae.flows.univariate import Affine, Chain
 
 
 def drawn(spline: RationalQuadratic, shape: tuple[int, int, int], scale: float) -> torch.Tensor:
@@ -34,7 +35,7 @@ def test_it_is_monotonic_invertible_and_maps_the_box_onto_itself():
     back, inverse_log_slope = spline.inverse(raw, z)
     torch.testing.assert_close(back, x, rtol=0, atol=1e-8)
     torch.testing.assert_close(inverse_log_slope, -log_slope, rtol=0, atol=1e-5)
-    outside = spline.outside(x)
+    outside = spline.outside(raw, x)
     assert outside.double().mean() == pytest.approx(1 / 3, abs=1e-2)
     torch.testing.assert_close(z[outside], x[outside], rtol=0, atol=1e-12)
     torch.testing.assert_close(log_slope[outside], torch.zeros_like(log_slope[outside]))
@@ -82,6 +83,15 @@ def test_float32_is_stable_for_extreme_parameters():
     expected, _ = spline.forward(raw, x)
     for error in (again - z, expected - z):
         assert float(error.detach().abs().quantile(0.99)) < 1e-3
+
+
+def test_an_affine_map_before_a_spline_moves_its_box():
+    chain = Chain(Affine(), RationalQuadratic(bins=4, bound=1.0))
+    raw = torch.zeros(1, chain.parameters, 1, 3, dtype=torch.float64)
+    raw[:, 0] = 10.0  # the shift; the scale stays 1
+    x = torch.tensor([[[0.0, 9.5, 11.5]]], dtype=torch.float64)
+    assert chain.outside(raw, x).flatten().tolist() == [True, False, True]
+    torch.testing.assert_close(chain.forward(raw, x)[0], x - 10)
 
 
 def test_nan_stays_nan():

@@ -30,6 +30,7 @@ ARCHITECTURES = [
     Architecture(5, 2, 3, (16,), family="affine_coupling", mixing="permutation"),
     Architecture(2, 1, 2, (16,), family="rqs_autoregressive"),
     Architecture(2, 1, 2, (16,), family="rqs_autoregressive", base="uniform"),
+    Architecture(2, 1, 2, (16,), family="rqs_autoregressive", affine_first=True),
     Architecture(5, 1, 2, (16,), True, family="rqs_autoregressive", spline=SPLINE, mixing="lu"),
     Architecture(2, 1, 2, (16,), family="rqs_coupling", spline=SPLINE),
     Architecture(5, 1, 3, (16,), family="rqs_coupling", mixing="permutation", base="uniform"),
@@ -40,7 +41,8 @@ FLAT = [architecture for architecture in ARCHITECTURES if architecture.features 
 def name(architecture: Architecture) -> str:
     a = architecture
     norm = "-norm" if a.batch_norm else ""
-    return f"{a.family}-{a.features}d-{a.conditions}c-{a.mixing}-{a.base}{norm}"
+    affine = "-affine" if a.affine_first else ""
+    return f"{a.family}-{a.features}d-{a.conditions}c-{a.mixing}-{a.base}{norm}{affine}"
 
 
 def wild_stack(
@@ -272,8 +274,11 @@ def test_a_uniform_base_has_no_density_outside_its_box():
     ("options", "words"),
     [
         ({"spline": SPLINE}, "family maf has no spline"),
-        ({"base": "uniform"}, "a uniform base needs splines"),
-        ({"family": "rqs_coupling", "base": "uniform", "batch_norm": True}, "neither batch norm"),
+        ({"base": "uniform"}, "a uniform base needs splines alone"),
+        (
+            {"family": "rqs_coupling", "base": "uniform", "batch_norm": True},
+            "batch norm, affine maps",
+        ),
         ({"family": "glow"}, "no family glow"),
         ({"features": 1}, "at least two features"),
     ],

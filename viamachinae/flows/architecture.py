@@ -12,7 +12,7 @@ from viamachinae.flows.mixing import LUMixing, Permutation, Reversal
 from viamachinae.flows.networks import MLP, MaskedMLP
 from viamachinae.flows.splines import RationalQuadratic
 from viamachinae.flows.transforms import BatchNorm, Transform
-from viamachinae.flows.univariate import Affine, Univariate
+from viamachinae.flows.univariate import Affine, Chain, Univariate
 
 Family = Literal["maf", "iaf", "affine_coupling", "rqs_autoregressive", "rqs_coupling"]
 Mixing = Literal["reversal", "permutation", "lu"]
@@ -40,6 +40,8 @@ class Architecture:
         (arXiv:1906.04032).
     spline : RationalQuadratic, optional
         Of the families with splines; absent in others.
+    affine_first : bool
+        Whether an affine map, steered by the same network, comes before each spline.
     mixing : str
         What stands between blocks: ``reversal`` of the features, a fixed ``permutation``, or
         ``lu``, a reversal and a learned linear map.
@@ -60,6 +62,7 @@ class Architecture:
     batch_norm: bool = False
     family: Family = "maf"
     spline: RationalQuadratic | None = None
+    affine_first: bool = False
     mixing: Mixing = "reversal"
     base: Literal["normal", "uniform"] = "normal"
 
@@ -73,12 +76,12 @@ class Architecture:
             raise ValueError(f"there is no family {self.family} with mixing {self.mixing}")
         if self._splined and self.spline is None:
             object.__setattr__(self, "spline", RationalQuadratic())
-        if not self._splined and self.spline is not None:
+        if not self._splined and (self.spline is not None or self.affine_first):
             raise ValueError(f"the family {self.family} has no spline")
-        keeps_box = self._splined and not self.batch_norm and self.mixing != "lu"
-        if self.base == "uniform" and not keeps_box:
+        moves = self.batch_norm or self.affine_first or self.mixing == "lu"
+        if self.base == "uniform" and (moves or not self._splined):
             raise ValueError(
-                "a uniform base needs splines, and neither batch norm nor lu mixing, which "
+                "a uniform base needs splines alone: batch norm, affine maps and lu mixing "
                 "would move points out of its box"
             )
 
@@ -119,6 +122,8 @@ class Architecture:
 
     def _block(self) -> Transform:
         univariate: Univariate = self.spline or Affine()
+        if self.affine_first:
+            univariate = Chain(Affine(), univariate)
         if self.family.endswith("coupling"):
             passed = self.features // 2
             outputs = (self.features - passed) * univariate.parameters

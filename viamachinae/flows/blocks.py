@@ -50,9 +50,9 @@ class Autoregressive(Transform):
             x, log_slope = self.univariate.inverse(self._raw(p, x, condition), z)
         return x, log_slope.sum(dim=1)
 
-    def outside(self, x: Tensor, /) -> Tensor:
+    def outside(self, p: Parameters, x: Tensor, condition: Tensor, /) -> Tensor:
         """Stars with a feature outside the box of the map."""
-        return self.univariate.outside(x).any(dim=1)
+        return self.univariate.outside(self._raw(p, x, condition), x).any(dim=1)
 
     def _raw(self, p: Parameters, x: Tensor, condition: Tensor) -> Tensor:
         outputs = self.network.apply(p, x, condition)
@@ -130,9 +130,10 @@ class Coupling(Transform):
         x, log_slope = self.univariate.inverse(self._raw(p, passed, condition), others)
         return torch.cat([passed, x], dim=1), log_slope.sum(dim=1)
 
-    def outside(self, x: Tensor, /) -> Tensor:
+    def outside(self, p: Parameters, x: Tensor, condition: Tensor, /) -> Tensor:
         """Stars with a mapped feature outside the box of the map."""
-        return self.univariate.outside(x[:, self.passed :]).any(dim=1)
+        passed, others = x[:, : self.passed], x[:, self.passed :]
+        return self.univariate.outside(self._raw(p, passed, condition), others).any(dim=1)
 
     def _raw(self, p: Parameters, passed: Tensor, condition: Tensor) -> Tensor:
         outputs = self.network.apply(p, torch.cat([passed, condition], dim=1))

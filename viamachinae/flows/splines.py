@@ -91,7 +91,7 @@ class RationalQuadratic(Univariate):
             _, log_slope = self.forward(raw, x)
         return x, -log_slope
 
-    def outside(self, x: Tensor, /) -> Tensor:
+    def outside(self, _raw: Tensor, x: Tensor, /) -> Tensor:
         """Which features lie outside the box."""
         return x.abs() > self.bound
 

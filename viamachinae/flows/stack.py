@@ -187,7 +187,7 @@ class FlowStack(nn.Module):
         z, context = self._stars_last(x, condition)
         outside = torch.zeros(z.shape[0], z.shape[2], dtype=torch.bool, device=z.device)
         for transform, parameters in zip(self.transforms, self._by_transform(), strict=True):
-            outside |= transform.outside(z)
+            outside |= transform.outside(parameters, z, context)
             z, _ = transform.forward(parameters, z, context)
         return outside.double().mean(dim=1)
 

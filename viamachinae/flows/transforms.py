@@ -58,7 +58,7 @@ class Transform(Protocol):
     def inverse(self, p: Parameters, z: Tensor, condition: Tensor, /) -> Mapped:
         """Map z to x, with ln abs(dx/dz)."""
 
-    def outside(self, x: Tensor, /) -> Tensor:
+    def outside(self, _p: Parameters, x: Tensor, _condition: Tensor, /) -> Tensor:
         """Stars of which some feature lies where the map is not flexible, bool (K, N)."""
         return x.new_zeros(x.shape[0], x.shape[2], dtype=torch.bool)
 

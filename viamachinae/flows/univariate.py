@@ -31,7 +31,7 @@ class Univariate(Protocol):
     def inverse(self, raw: Tensor, z: Tensor, /) -> Mapped:
         """Map z to x, with ln(dx/dz) of every feature."""
 
-    def outside(self, x: Tensor, /) -> Tensor:
+    def outside(self, _raw: Tensor, x: Tensor, /) -> Tensor:
         """Which features lie where the map is not flexible, bool."""
         return torch.zeros_like(x, dtype=torch.bool)
 
@@ -58,6 +58,48 @@ class Affine(Univariate):
         """Scale back, then shift."""
         shift, log_scale = _shift_and_scale(raw)
         return z * torch.exp(log_scale) + shift, log_scale
+
+
+@dataclass(frozen=True)
+class Chain(Univariate):
+    """Two maps in turn, each with raw parameters of its own.
+
+    An affine map before a spline moves the box of the spline to where the feature is, given
+    those before it, and bends its tails, which are straight.
+    """
+
+    first: Univariate
+    second: Univariate
+
+    @property
+    def parameters(self) -> int:
+        """Those of both."""
+        return self.first.parameters + self.second.parameters
+
+    def forward(self, raw: Tensor, x: Tensor, /) -> Mapped:
+        """The first, then the second."""
+        first, second = self._split(raw)
+        between, log_slope = self.first.forward(first, x)
+        z, more = self.second.forward(second, between)
+        return z, log_slope + more
+
+    def inverse(self, raw: Tensor, z: Tensor, /) -> Mapped:
+        """Undo the second, then the first."""
+        first, second = self._split(raw)
+        between, log_slope = self.second.inverse(second, z)
+        x, more = self.first.inverse(first, between)
+        return x, log_slope + more
+
+    def outside(self, raw: Tensor, x: Tensor, /) -> Tensor:
+        """Which features lie outside for either."""
+        first, second = self._split(raw)
+        between, _ = self.first.forward(first, x)
+        return self.first.outside(first, x) | self.second.outside(second, between)
+
+    def _split(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+        sizes = [self.first.parameters, self.second.parameters]
+        first, second = torch.split(raw, sizes, dim=1)
+        return first, second
 
 
 def _shift_and_scale(raw: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,12 +16,13 @@ import torch
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from viamachinae.config import TrainConfig
+from viamachinae.config import FlowConfig, TrainConfig
 from viamachinae.errors import BadInputError, UnprocessableError
 from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.lanes import FitOptions
 from viamachinae.flows.rows import Rows, Stars, Task
 from viamachinae.flows.scaling import Scaling, Standardisation
+from viamachinae.flows.splines import RationalQuadratic
 from viamachinae.flows.training import fit
 from viamachinae.score.history import history_table
 from viamachinae.score.regions import SignalRegion
@@ -47,6 +48,32 @@ def choose_device(device: Device) -> torch.device:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(device)
+
+
+def architecture_of(flow: FlowConfig, features: int) -> Architecture:
+    """The shape of the flows of so many features, given the one condition of a scan.
+
+    Raises
+    ------
+    BadInputError
+        If the options leave a spline no freedom.
+    """
+    hidden = tuple(flow.hidden)
+    if flow.family == "maf":
+        return Architecture(features, 1, flow.blocks, hidden, flow.batch_norm)
+    try:
+        spline = RationalQuadratic(flow.bins, flow.bound)
+    except ValueError as error:
+        raise BadInputError(f"train.flow: {error}") from error
+    return Architecture(
+        features,
+        1,
+        flow.blocks,
+        hidden,
+        family="rqs_autoregressive",
+        spline=spline,
+        affine_first=flow.affine_first,
+    )
 
 
 def train(
@@ -105,9 +132,7 @@ def train(
     draw = np.random.default_rng(seed_sequence(seed, patch, scan, "held out"))
     held_out = draw.random(len(x)) < config.held_out
     tasks = _tasks(condition[:, 0], held_out, regions, seed, patch)
-    architecture = Architecture(
-        x.shape[1], 1, config.flow.blocks, tuple(config.flow.hidden), config.flow.batch_norm
-    )
+    architecture = architecture_of(config.flow, x.shape[1])
     stars = Stars(
         torch.from_numpy(scaled[~held_out]).to(device),
         torch.from_numpy(scaled[held_out]).to(device),
@@ -220,6 +245,7 @@ def _options(config: TrainConfig) -> FitOptions:
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
         max_gradient_norm=config.max_gradient_norm,
+        schedule=config.schedule,
         batch_size=config.batch_size,
         epochs=config.epochs,
         average_last=config.average_last,
