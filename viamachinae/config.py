@@ -298,6 +298,14 @@ FlowConfig = Annotated[
 
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
+    "fast": {
+        "flow": {"family": "rqs", "blocks": 2, "hidden": [64, 64]},
+        "learning_rate": 6e-3,
+        "schedule": "cosine",
+        "batch_size": 512,
+        "epochs": 12,
+        "average_last": 1,
+    },
     "demo": {
         "flow": {"blocks": 6, "hidden": [48], "batch_norm": False},
         "learning_rate": 5e-3,
@@ -311,8 +319,10 @@ PRESETS: dict[str, dict[str, Any]] = {
 class TrainConfig(Model):
     """Fitting all flows of a patch and scan as one stack."""
 
-    preset: Literal["paper", "demo"] = Field(
-        "paper", description="Fills the options not given: paper (ANODE), demo (small, ours)."
+    preset: Literal["paper", "fast", "demo"] = Field(
+        "paper",
+        description="Fills the options not given: paper (ANODE), fast (splines, nearer to known "
+        "densities at less than half of paper's cost an epoch, ours), demo (small, ours).",
     )
     flow: FlowConfig = MafConfig()
     learning_rate: Positive = Field(1e-4, description="Adam's step (ANODE).")

@@ -27,7 +27,7 @@ class FitOptions:
     batch_size : int
         Stars of each flow in a step.
     epochs, average_last : int
-        Passes over each flow's stars; a snapshot is kept after each of the last ones.
+        Passes over each flow's stars, at most; so many snapshots are kept, each of an epoch.
     stack_size : int
         Most flows trained at once.
     max_gradient_norm : float
@@ -35,6 +35,11 @@ class FitOptions:
     schedule : str
         ``constant``, or ``cosine``: the learning rate falls along half a cosine to zero at the
         end of the last epoch (Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts).
+    patience : int, optional
+        A flow ends after so many epochs without a better held-out likelihood, but not before
+        it has all its snapshots.
+    snapshots : str
+        Those of the ``last`` epochs, or of the ``best`` by held-out likelihood.
     """
 
     learning_rate: float
@@ -45,6 +50,8 @@ class FitOptions:
     stack_size: int
     max_gradient_norm: float = 1.0
     schedule: Literal["constant", "cosine"] = "constant"
+    patience: int | None = None
+    snapshots: Literal["last", "best"] = "last"
 
 
 class ModelState(NamedTuple):
