@@ -297,3 +297,17 @@ def test_wrong_shapes_are_said_in_one_sentence():
         stack.log_prob(x)
     with pytest.raises(ValueError, match="weights and 0 statistics a model"):
         FlowStack(ARCHITECTURES[3], torch.zeros(2, 7), torch.zeros(2, 0))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=name)
+def test_cuda_agrees_with_the_cpu(architecture):
+    here, (x, condition) = wild_stack(architecture, 3), points(architecture, 3, 40)
+    there = here.select(range(3)).cuda()
+    values = []
+    for stack in (here, there):
+        on_device = x.to(stack.weights.device), condition.to(stack.weights.device)
+        log_prob = stack.log_prob(*on_device)
+        (gradient,) = torch.autograd.grad(log_prob.sum(), stack.weights)
+        values.append((log_prob.detach().cpu(), gradient.cpu()))
+    torch.testing.assert_close(values[0], values[1], rtol=1e-7, atol=1e-7)

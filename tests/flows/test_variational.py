@@ -35,9 +35,12 @@ def seeds(n: int) -> list[np.random.Generator]:
 @pytest.mark.parametrize(
     "architecture",
     [
-        Architecture(2, 0, 4, (24,), family="iaf"),
         Architecture(2, 0, 4, (24,), family="affine_coupling"),
-        Architecture(2, 0, 2, (16,), family="rqs_coupling", affine_first=True),
+        pytest.param(Architecture(2, 0, 4, (24,), family="iaf"), marks=pytest.mark.slow),
+        pytest.param(
+            Architecture(2, 0, 2, (16,), family="rqs_coupling", affine_first=True),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=lambda a: a.family,
 )
