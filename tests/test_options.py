@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from viamachinae.config import PRESETS, ScanConfig
+from viamachinae.config import PRESETS, MafConfig, RqsConfig, ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.options import (
     defaults_yaml,
@@ -57,6 +57,8 @@ def test_table_and_schema_hold_every_option() -> None:
         ({"regions": {"width_masyr": -1}}, ["regions.width_masyr", "greater than 0"]),
         ({"sky": {"radius_deg": 5.0}}, ["evaluation_radius_deg", "radius_deg"]),
         ({"train": {"epochs": 5}}, ["average_last", "epochs"]),
+        ({"train": {"flow": {"family": "rqs", "batch_norm": True}}}, ["batch_norm", "not an op"]),
+        ({"train": {"flow": {"bins": 8}}}, ["train.flow.bins", "not an option"]),
     ],
 )
 def test_bad_options_are_named(given: dict[str, object], words: list[str]) -> None:
@@ -99,3 +101,11 @@ def test_presets_fill_what_is_not_given(preset: str) -> None:
 def test_the_documented_table_is_the_table() -> None:
     text = (Path(__file__).parents[1] / "docs" / "options.md").read_text()
     assert text.endswith("\n\n" + option_table()), "run `viamachinae config --table` again"
+
+
+def test_a_preset_says_nothing_about_another_family() -> None:
+    given = {"train": {"preset": "demo", "flow": {"family": "rqs", "bins": 4}}}
+    flow = ScanConfig.model_validate(given).train.flow
+    assert flow == RqsConfig(family="rqs", bins=4)
+    affine = ScanConfig.model_validate({"train": {"preset": "demo", "flow": {"hidden": [9]}}})
+    assert affine.train.flow == MafConfig(blocks=6, hidden=[9], batch_norm=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,13 +11,14 @@ import torch
 from safetensors.torch import save_file
 
 from viamachinae.flows import checkpoint
-from viamachinae.flows.architecture import Architecture
+from viamachinae.flows.architecture import Architecture, Family
 from viamachinae.flows.checkpoint import load_checkpoint, save_checkpoint
 from viamachinae.flows.stack import FlowStack
 
 
-def test_a_saved_stack_gives_identical_densities(tmp_path: Path):
-    architecture = Architecture(3, 1, 2, (16,), batch_norm=True)
+@pytest.mark.parametrize("family", get_args(Family))
+def test_a_saved_stack_gives_identical_densities(tmp_path: Path, family):
+    architecture = Architecture(3, 1, 2, (16,), batch_norm=True, family=family, mixing="lu")
     stack = FlowStack.draw(architecture, [np.random.default_rng(k) for k in range(2)]).eval()
     path = tmp_path / "flows.safetensors"
     tensors = {"weights": stack.weights, "statistics": stack.statistics}
@@ -28,6 +30,12 @@ def test_a_saved_stack_gives_identical_densities(tmp_path: Path):
     x = torch.randn(2, 50, 3, generator=torch.Generator().manual_seed(0))
     assert torch.equal(again.log_prob(x, x[..., :1]), stack.log_prob(x, x[..., :1]))
     assert header["third"] == 1 / 3
+
+
+def test_a_header_of_the_time_when_all_flows_were_affine_is_read():
+    given = {"features": 3, "conditions": 1, "blocks": 2, "hidden": [16], "batch_norm": True}
+    expected = Architecture(3, 1, 2, (16,), batch_norm=True)
+    assert Architecture.from_dict({**given, "family": "maf"}) == expected
 
 
 def test_other_versions_and_other_files_are_refused(tmp_path: Path, monkeypatch):

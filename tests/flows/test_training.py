@@ -148,6 +148,33 @@ def test_a_passing_failure_is_retried_from_the_last_good_epoch(stars, monkeypatc
     assert fitted.history[-1].held_out > fitted.history[0].held_out
 
 
+def test_a_flow_that_no_longer_improves_ends_early(stars):
+    options = replace(OPTIONS, epochs=60, patience=3, snapshots="best", learning_rate=3e-2)
+    told: list[tuple[int, int]] = []
+    few = [task(0, 150), task(0, 1000)]
+    fitted = fit(SMALL, stars, few, options, lambda done, total: told.append((done, total)))
+    assert told[-1][0] == told[-1][1]
+    for flow in range(2):
+        held_out = np.array([r.held_out for r in fitted.history if r.flow == flow])
+        assert len(held_out) < 60
+        assert np.argmax(held_out) == len(held_out) - 4
+        best = sorted(np.argsort(held_out)[-2:])
+        rows = torch.cat(list(few[flow].held_out.parts(stars.held_out)))[None]
+        for epoch, weights in zip(best, fitted.weights[flow], strict=True):
+            stack = FlowStack(SMALL, weights[None], fitted.statistics[flow, :1]).eval()
+            with torch.no_grad():
+                mean = float(stack.log_prob(rows[..., :2], rows[..., 2:]).double().mean())
+            assert mean == pytest.approx(held_out[epoch], rel=1e-5)
+
+
+def test_a_falling_learning_rate_ends_at_zero(stars):
+    options = replace(OPTIONS, schedule="cosine", epochs=8, average_last=8)
+    weights = fit(SMALL, stars, TASKS[:1], options).weights[0]
+    steps = (weights[1:] - weights[:-1]).norm(dim=1)
+    assert steps[-1] < 0.2 * steps[2]
+    assert (steps > 0).all()
+
+
 def test_a_task_without_stars_is_refused(stars):
     with pytest.raises(ValueError, match="flow 0 has no star to train on or none held out"):
         fit(SMALL, stars, [task(500, 500)], OPTIONS)

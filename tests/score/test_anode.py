@@ -12,7 +12,8 @@ from scipy.stats import multivariate_normal, norm, rankdata
 
 from viamachinae.config import RegionsConfig, TrainConfig
 from viamachinae.errors import BadInputError, UnprocessableError
-from viamachinae.score.anode import choose_device, score, train
+from viamachinae.flows.splines import RationalQuadratic
+from viamachinae.score.anode import architecture_of, choose_device, score, train
 from viamachinae.score.regions import SignalRegion, signal_regions
 from viamachinae.score.trained import load_flows, save_flows
 
@@ -135,6 +136,29 @@ def test_saved_flows_score_identically(tmp_path: Path, sky, learned):
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(BadInputError, match="not a complete safetensors file"):
         load_flows(path)
+
+
+def test_a_flow_of_splines_is_trained_scored_and_saved(tmp_path: Path, sky, region):
+    given = {"flow": {"family": "rqs", "blocks": 2, "hidden": [16], "bins": 6}}
+    given |= {"epochs": 4, "average_last": 2, "learning_rate": 1e-2, "schedule": "cosine"}
+    config = TrainConfig.model_validate({**given, "device": "cpu", "batch_size": 128})
+    x, pm, ids = sky["x"][::2], sky["pm"][::2], sky["source_id"][::2]
+    trained, history = train(x, pm, [region], config, seed=1, patch="p", features=FEATURES)
+    assert trained.architecture.spline == RationalQuadratic(bins=6, bound=5.0)
+    held_out = history["held_out"][history["density"] == "cr"]
+    truth = background_log_prob(sky["x"], sky["pm"][:, 0]).mean()
+    assert held_out[-1] > held_out[0]
+    assert held_out[-1] == pytest.approx(truth, abs=0.2)
+    save_flows(tmp_path / "flows.safetensors", trained)
+    again = load_flows(tmp_path / "flows.safetensors", FEATURES)
+    before, after = score(trained, x, pm, ids, "cpu"), score(again, x, pm, ids, "cpu")
+    np.testing.assert_array_equal(before["log_ratio"], after["log_ratio"])
+
+
+def test_splines_without_freedom_are_bad_input():
+    flow = TrainConfig.model_validate({"flow": {"family": "rqs", "bins": 1000}}).flow
+    with pytest.raises(BadInputError, match=r"train\.flow: 1000 bins of at least 0\.001"):
+        architecture_of(flow, 5)
 
 
 def test_a_region_with_a_failed_flow_is_left_out_and_named(sky, region, learned):

@@ -6,8 +6,16 @@ from viamachinae.flows.engines import NATIVE, TORCH, Engine, choose_engine
 from viamachinae.flows.lanes import FitOptions
 from viamachinae.flows.rows import Rows, Stars, Task
 from viamachinae.flows.scaling import Scaling, Standardisation
+from viamachinae.flows.splines import RationalQuadratic
 from viamachinae.flows.stack import FlowStack
 from viamachinae.flows.training import EpochRecord, Fit, fit
+from viamachinae.flows.variational import (
+    Importance,
+    VariationalOptions,
+    distil,
+    fit_to_density,
+    importance,
+)
 
 __all__ = [
     "NATIVE",
@@ -18,13 +26,19 @@ __all__ = [
     "Fit",
     "FitOptions",
     "FlowStack",
+    "Importance",
+    "RationalQuadratic",
     "Rows",
     "Scaling",
     "Standardisation",
     "Stars",
     "Task",
+    "VariationalOptions",
     "choose_engine",
+    "distil",
     "fit",
+    "fit_to_density",
+    "importance",
     "load_checkpoint",
     "save_checkpoint",
 ]

@@ -59,6 +59,8 @@ def _why_not_native(architecture: Architecture, device: torch.device) -> str:
         return f"that runs on the CPU and the device is {device.type}"
     if architecture.family != "maf":
         return f"that has no kernel for the family {architecture.family}"
+    if architecture.mixing != "reversal":
+        return f"that has no kernel for blocks mixed by {architecture.mixing}"
     if library() is None:
         return "it was not built with this installation, which needs a C++ compiler"
     return ""

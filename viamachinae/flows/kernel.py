@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from viamachinae.flows.architecture import Architecture
+from viamachinae.flows.blocks import Autoregressive
 from viamachinae.flows.networks import MaskedMLP
-from viamachinae.flows.transforms import AffineAutoregressive
 
 logger = logging.getLogger("viamachinae.flows")
 
@@ -225,7 +225,7 @@ def layout_of(architecture: Architecture) -> Tensor:
         for name, shape in transform.shapes().items():
             places[name] = np.arange(start, start + prod(shape)).reshape(shape)
             start += prod(shape)
-        if isinstance(transform, AffineAutoregressive):
+        if isinstance(transform, Autoregressive):
             parts.extend(_network_places(transform.network, places))
         else:
             parts.extend(places.values())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from math import ceil, pi
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -29,11 +30,19 @@ class FitOptions:
     batch_size : int
         Stars of each flow in a step.
     epochs, average_last : int
-        Passes over each flow's stars; a snapshot is kept after each of the last ones.
+        Passes over each flow's stars, at most; so many snapshots are kept, each of an epoch.
     stack_size : int
         Most flows trained at once.
     max_gradient_norm : float
         A flow's gradient is shortened to this length.
+    schedule : str
+        ``constant``, or ``cosine``: the learning rate falls along half a cosine to zero at the
+        end of the last epoch (Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts).
+    patience : int, optional
+        A flow ends after so many epochs without a better held-out likelihood, but not before
+        it has all its snapshots.
+    snapshots : str
+        Those of the ``last`` epochs, or of the ``best`` by held-out likelihood.
     threads : int
         Of the native engine, each with flows of its own; torch's are set elsewhere.
     """
@@ -45,7 +54,20 @@ class FitOptions:
     average_last: int
     stack_size: int
     max_gradient_norm: float = 1.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    patience: int | None = None
+    snapshots: Literal["last", "best"] = "last"
     threads: int = 1
+
+    def updates(self, n_stars: int) -> int:
+        """Steps that a flow of so many stars takes in all."""
+        return ceil(n_stars / self.batch_size) * self.epochs
+
+    def rate(self, step: Tensor, updates: Tensor | int) -> float | Tensor:
+        """Learning rate of a flow's next step, of which `step` went before."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        return self.learning_rate * 0.5 * (1 + torch.cos(pi * step / updates))
 
 
 class ModelState(NamedTuple):
@@ -122,6 +144,7 @@ class TorchLanes:
         self.order = torch.zeros(len(states), longest, dtype=torch.int32, device=device)
         self.count = torch.ones(len(states), 1, dtype=torch.int64, device=device)
         self.cursor = torch.zeros_like(self.count)
+        self.updates = torch.ones(len(states), 1, device=device)
         self.loss = torch.zeros(len(states), device=device)
 
     @staticmethod
@@ -146,13 +169,14 @@ class TorchLanes:
         """Give a lane the row numbers of its stars in the order in which to see them."""
         self.order[lane, : len(order)] = torch.from_numpy(order).to(self.order.device)
         self.count[lane], self.cursor[lane], self.loss[lane] = len(order), 0, 0
+        self.updates[lane] = self.options.updates(len(order))
 
     def keep(self, lanes: Sequence[int]) -> None:
         """Close all lanes but these."""
         rows = torch.as_tensor(lanes, dtype=torch.int64, device=self.loss.device)
         self.stack, self.adam = self.stack.select(lanes), self.adam.select(lanes)
         self.order, self.count, self.cursor = self.order[rows], self.count[rows], self.cursor[rows]
-        self.loss = self.loss[rows]
+        self.updates, self.loss = self.updates[rows], self.loss[rows]
 
     def step(self) -> None:
         """One update of every lane; its loss, the mean of -ln p, is added to `loss`.
@@ -168,8 +192,7 @@ class TorchLanes:
         (gradient,) = torch.autograd.grad(loss.sum(), self.stack.weights)
         options = self.options
         clip_by_model(gradient, options.max_gradient_norm)
-        adam_step(
-            self.stack.weights, gradient, self.adam, options.learning_rate, options.weight_decay
-        )
+        learning_rate = options.rate(self.adam.step, self.updates)
+        adam_step(self.stack.weights, gradient, self.adam, learning_rate, options.weight_decay)
         self.loss += loss.detach()
         self.cursor += len(self.batch)

@@ -67,6 +67,7 @@ class _Lane:
     workspace: Workspace
     order: Tensor = field(default_factory=lambda: torch.zeros(1, dtype=torch.int32))
     cursor: int = 0
+    updates: int = 1
 
 
 class NativeLanes:
@@ -101,6 +102,7 @@ class NativeLanes:
         old = self.lanes[lane]
         self.lanes[lane] = self._lane(state, old.workspace)
         self.lanes[lane].order, self.lanes[lane].cursor = old.order, old.cursor
+        self.lanes[lane].updates = old.updates
 
     def get(self, lane: int) -> ModelState:
         """A copy of a lane's state, with the stack in evaluation mode."""
@@ -114,6 +116,7 @@ class NativeLanes:
         """Give a lane the row numbers of its stars in the order in which to see them."""
         self.lanes[lane].order = torch.from_numpy(order).contiguous()
         self.lanes[lane].cursor, self.loss[lane] = 0, 0
+        self.lanes[lane].updates = self.options.updates(len(order))
 
     def keep(self, lanes: Sequence[int]) -> None:
         """Close all lanes but these."""
@@ -133,6 +136,7 @@ class NativeLanes:
         loss = own.workspace.loss(
             own.weights, own.statistics, self.stars, rows, options.batch_size, gradient
         )
+        learning_rate = float(options.rate(torch.tensor(float(own.steps)), own.updates))
         own.cursor += options.batch_size
         own.steps += 1
         own.workspace.update(
@@ -141,7 +145,7 @@ class NativeLanes:
             (own.mean, own.square),
             self.mask,
             own.steps,
-            (options.learning_rate, options.weight_decay, options.max_gradient_norm),
+            (learning_rate, options.weight_decay, options.max_gradient_norm),
         )
         return loss
 

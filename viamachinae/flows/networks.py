@@ -62,35 +62,18 @@ class MaskedMLP:
 
     def shapes(self) -> dict[str, Shape]:
         """Shapes of one model's parameters, by name."""
-        shapes: dict[str, Shape] = {}
-        for name, mask in self.masks().items():
-            shapes[name] = mask.shape
-            shapes[name.replace("weight", "bias")] = mask.shape[:1]
-        return shapes
+        return _shapes(self.masks())
 
     def draw(self, generator: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         """Initial parameters of one model: uniform within 1 / sqrt(connected inputs)."""
-        drawn: dict[str, NDArray[np.float64]] = {}
-        for layer, (name, mask) in enumerate(self.masks().items()):
-            bound = 1 / np.sqrt(np.maximum(mask.sum(axis=1), 1))
-            if layer == len(self.hidden):
-                bound *= LAST_LAYER_GAIN
-            drawn[name] = mask * generator.uniform(-1, 1, mask.shape) * bound[:, None]
-            drawn[name.replace("weight", "bias")] = generator.uniform(-1, 1, len(mask)) * bound
-        return drawn
+        return _draw(self.masks(), generator)
 
     def apply(self, parameters: Parameters, x: Tensor, condition: Tensor) -> Tensor:
         """Outputs of shape (K, outputs * d, N) for `x` (K, d, N) and `condition` (K, m, N).
 
         The weights in `parameters` (K, units out, units in) must be masked already.
         """
-        units = torch.cat([x, condition], dim=1)
-        for layer in range(len(self.hidden) + 1):
-            weight, bias = parameters[f"weight{layer}"], parameters[f"bias{layer}"]
-            units = torch.baddbmm(bias.unsqueeze(-1), weight, units)
-            if layer < len(self.hidden):
-                units = torch.relu(units)
-        return units
+        return _apply(parameters, torch.cat([x, condition], dim=1), len(self.hidden))
 
     def _input_degrees(self) -> NDArray[np.int64]:
         return np.concatenate(
@@ -101,3 +84,70 @@ class MaskedMLP:
         """Degrees spread evenly over the units, sorted; 0 sees conditions alone."""
         lowest = 0 if self.conditions else 1
         return lowest + np.arange(units) * (self.features - lowest) // units
+
+
+@dataclass(frozen=True)
+class MLP:
+    """A network whose outputs see all its inputs. It holds no weights; they are passed in.
+
+    Attributes
+    ----------
+    inputs : int
+        1 or more.
+    hidden : tuple of int
+        Units of the hidden layers.
+    outputs : int
+    """
+
+    inputs: int
+    hidden: tuple[int, ...]
+    outputs: int
+
+    def shapes(self) -> dict[str, Shape]:
+        """Shapes of one model's parameters, by name."""
+        return _shapes(self._connections())
+
+    def draw(self, generator: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+        """Initial parameters of one model: uniform within 1 / sqrt(inputs of the layer)."""
+        return _draw(self._connections(), generator)
+
+    def apply(self, parameters: Parameters, inputs: Tensor) -> Tensor:
+        """Outputs of shape (K, outputs, N) for inputs of shape (K, inputs, N)."""
+        return _apply(parameters, inputs, len(self.hidden))
+
+    def _connections(self) -> dict[str, NDArray[np.bool_]]:
+        units = [self.inputs, *self.hidden, self.outputs]
+        return {
+            f"weight{layer}": np.ones((units[layer + 1], units[layer]), dtype=np.bool_)
+            for layer in range(len(units) - 1)
+        }
+
+
+def _shapes(masks: Mapping[str, NDArray[np.bool_]]) -> dict[str, Shape]:
+    shapes: dict[str, Shape] = {}
+    for name, mask in masks.items():
+        shapes[name] = mask.shape
+        shapes[name.replace("weight", "bias")] = mask.shape[:1]
+    return shapes
+
+
+def _draw(
+    masks: Mapping[str, NDArray[np.bool_]], generator: np.random.Generator
+) -> dict[str, NDArray[np.float64]]:
+    drawn: dict[str, NDArray[np.float64]] = {}
+    for layer, (name, mask) in enumerate(masks.items()):
+        bound = 1 / np.sqrt(np.maximum(mask.sum(axis=1), 1))
+        if layer == len(masks) - 1:
+            bound *= LAST_LAYER_GAIN
+        drawn[name] = mask * generator.uniform(-1, 1, mask.shape) * bound[:, None]
+        drawn[name.replace("weight", "bias")] = generator.uniform(-1, 1, len(mask)) * bound
+    return drawn
+
+
+def _apply(parameters: Parameters, units: Tensor, n_hidden: int) -> Tensor:
+    for layer in range(n_hidden + 1):
+        weight, bias = parameters[f"weight{layer}"], parameters[f"bias{layer}"]
+        units = torch.baddbmm(bias.unsqueeze(-1), weight, units)
+        if layer < n_hidden:
+            units = torch.relu(units)
+    return units

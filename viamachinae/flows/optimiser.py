@@ -63,7 +63,7 @@ def adam_step(
     weights: Tensor,
     gradient: Tensor,
     state: AdamState,
-    learning_rate: float,
+    learning_rate: float | Tensor,
     weight_decay: float,
 ) -> None:
     """One Adam update of each row, in place.
@@ -72,7 +72,7 @@ def adam_step(
     ----------
     weights, gradient : Tensor of shape (K, P)
     state : AdamState
-    learning_rate : float
+    learning_rate : float or Tensor of shape (K, 1)
     weight_decay : float
         Added to the gradient as this times the weight (L2, as in ANODE's use of Adam).
     """

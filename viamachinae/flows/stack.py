@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import log, pi, prod
+from math import log, prod
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +18,7 @@ CHUNK = 65_536
 
 
 class FlowStack(nn.Module):
-    """K independent conditional flows with a standard normal base.
+    """K independent conditional flows.
 
     All numbers of a model stand in one row, so that optimisers, snapshots and other engines
     work on two matrices instead of many small tensors.
@@ -45,6 +45,7 @@ class FlowStack(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.transforms = architecture.transforms()
+        self.base = architecture.latent()
         self._shapes = [transform.shapes() for transform in self.transforms]
         self._statistic_shapes = [transform.statistics() for transform in self.transforms]
         width, running = _width(self._shapes), _width(self._statistic_shapes)
@@ -129,7 +130,7 @@ class FlowStack(nn.Module):
     def log_prob(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """Natural logarithm of p(x | condition) of each model at its own points, shape (K, N)."""
         z, log_det = self.forward(x, condition)
-        return log_det - 0.5 * (z.square().sum(dim=2) + self.architecture.features * log(2 * pi))
+        return self.base.log_prob(z) + log_det
 
     @torch.no_grad()
     def sample(
@@ -137,9 +138,7 @@ class FlowStack(nn.Module):
     ) -> Tensor:
         """`n` points of each model, shape (K, n, d), for `condition` of shape (K, n, m)."""
         shape = (self.n_models, n, self.architecture.features)
-        noise = torch.randn(
-            shape, generator=generator, dtype=self.weights.dtype, device=generator.device
-        )
+        noise = self.base.draw(shape, self.weights, generator)
         return self.inverse(noise.to(self.weights.device), condition)[0]
 
     @torch.no_grad()
@@ -168,6 +167,29 @@ class FlowStack(nn.Module):
             )
         ]
         return torch.cat(parts) - log(self.n_models)
+
+    @torch.no_grad()
+    def share_outside(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Share of each model's stars that lie outside the box of one of its splines.
+
+        There a spline is the identity: a large share says that its bound is too small for the
+        data. Flows without splines have no box, and give 0.
+
+        Parameters
+        ----------
+        x : Tensor of shape (K, N, d)
+        condition : Tensor of shape (K, N, m), optional where m is 0
+
+        Returns
+        -------
+        Tensor of shape (K,)
+        """
+        z, context = self._stars_last(x, condition)
+        outside = torch.zeros(z.shape[0], z.shape[2], dtype=torch.bool, device=z.device)
+        for transform, parameters in zip(self.transforms, self._by_transform(), strict=True):
+            outside |= transform.outside(parameters, z, context)
+            z, _ = transform.forward(parameters, z, context)
+        return outside.double().mean(dim=1)
 
     def _stars_last(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         condition = self._checked(x, condition)

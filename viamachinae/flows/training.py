@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import ceil, isfinite
+from math import ceil, inf, isfinite
 from typing import NamedTuple
 
 import numpy as np
@@ -64,6 +64,12 @@ class Fit(NamedTuple):
     engine: str
 
 
+class _Snapshot(NamedTuple):
+    held_out: float
+    epoch: int
+    stack: FlowStack
+
+
 @dataclass
 class _Run:
     """One flow on its way."""
@@ -78,7 +84,9 @@ class _Run:
     epoch: int = 0
     step: int = 0
     failed: bool = False
-    snapshots: list[FlowStack] = field(default_factory=list)
+    best: float = -inf
+    best_epoch: int = 0
+    snapshots: list[_Snapshot] = field(default_factory=list)
     history: list[EpochRecord] = field(default_factory=list)
 
 
@@ -194,7 +202,13 @@ def _fresh(
 
 
 def _ended(run: _Run, options: FitOptions) -> bool:
-    return run.failed or run.epoch == options.epochs
+    return run.failed or run.epoch == options.epochs or _out_of_patience(run, options)
+
+
+def _out_of_patience(run: _Run, options: FitOptions) -> bool:
+    if options.patience is None or len(run.snapshots) < options.average_last:
+        return False
+    return run.epoch - run.best_epoch >= options.patience
 
 
 def _enter(lanes: Lanes, lane: int, run: _Run, stars: Stars) -> None:
@@ -225,8 +239,9 @@ def _end_epoch(
         run.history.append(EpochRecord(run.flow, run.epoch, loss, held_out, "done"))
         run.epoch += 1
         run.good = state
-        if run.epoch > options.epochs - options.average_last:
-            run.snapshots.append(state.stack)
+        _keep_snapshot(run, held_out, options)
+        if _out_of_patience(run, options):
+            report.add((options.epochs - run.epoch) * run.steps)
         return
     run.failed = run.attempt == MAX_RETRIES
     outcome = "failed" if run.failed else "retried"
@@ -243,6 +258,16 @@ def _end_epoch(
     lanes.put(lane, run.good)
 
 
+def _keep_snapshot(run: _Run, held_out: float, options: FitOptions) -> None:
+    """Take in the epoch that has ended; of too many snapshots the oldest or the worst goes."""
+    if held_out > run.best:
+        run.best, run.best_epoch = held_out, run.epoch
+    run.snapshots.append(_Snapshot(held_out, run.epoch, run.good.stack))
+    if len(run.snapshots) > options.average_last:
+        best = options.snapshots == "best"
+        run.snapshots.remove(min(run.snapshots, key=lambda s: s.held_out if best else s.epoch))
+
+
 def _collect(runs: list[_Run], options: FitOptions, engine: str) -> Fit:
     stack = runs[0].good.stack
     shape = (len(runs), options.average_last)
@@ -250,7 +275,7 @@ def _collect(runs: list[_Run], options: FitOptions, engine: str) -> Fit:
     statistics = torch.full((*shape, stack.statistics.shape[1]), torch.nan)
     for run in runs:
         if not run.failed:
-            weights[run.flow] = torch.cat([s.weights.detach() for s in run.snapshots])
-            statistics[run.flow] = torch.cat([s.statistics for s in run.snapshots])
+            weights[run.flow] = torch.cat([s.stack.weights.detach() for s in run.snapshots])
+            statistics[run.flow] = torch.cat([s.stack.statistics for s in run.snapshots])
     history = [record for run in runs for record in run.history]
     return Fit(weights, statistics, np.array([run.failed for run in runs]), history, engine)

@@ -15,13 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from viamachinae.flows.networks import MaskedMLP, Parameters, Shape
+from viamachinae.flows.networks import Parameters, Shape
 
 Mapped = tuple[Tensor, Tensor]
 Drawn = dict[str, NDArray[np.float64]]
 
-# abs(log scale) of one affine block stays below this. Ours.
-LOG_SCALE_BOUND = 5.0
 # Usual values of batch norm (Ioffe & Szegedy 2015, arXiv:1502.03167).
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.1
@@ -60,45 +58,9 @@ class Transform(Protocol):
     def inverse(self, p: Parameters, z: Tensor, condition: Tensor, /) -> Mapped:
         """Map z to x, with ln abs(dx/dz)."""
 
-
-@dataclass(frozen=True)
-class AffineAutoregressive(Transform):
-    """z_i = (x_i - shift_i) exp(-s_i), with shift and s functions of x_1 .. x_(i-1).
-
-    One layer of the masked autoregressive flow (Papamakarios et al. 2017, arXiv:1705.07057,
-    section 3). The log scale is bounded smoothly: s = a / (1 + abs(a) / `LOG_SCALE_BOUND`).
-    """
-
-    network: MaskedMLP
-
-    def shapes(self) -> dict[str, Shape]:
-        """Those of the network."""
-        return self.network.shapes()
-
-    def masks(self) -> Mapping[str, NDArray[np.bool_]]:
-        """Those of the network."""
-        return self.network.masks()
-
-    def draw(self, generator: np.random.Generator, /) -> Drawn:
-        """Those of the network."""
-        return self.network.draw(generator)
-
-    def forward(self, p: Parameters, x: Tensor, condition: Tensor, /) -> Mapped:
-        """Map all features in one pass of the network."""
-        shift, log_scale = self._shift_and_scale(p, x, condition)
-        return (x - shift) * torch.exp(-log_scale), -log_scale.sum(dim=1)
-
-    def inverse(self, p: Parameters, z: Tensor, condition: Tensor, /) -> Mapped:
-        """Map back in d passes: each makes one more feature right, given those before it."""
-        x = torch.zeros_like(z)
-        for _ in range(self.network.features):
-            shift, log_scale = self._shift_and_scale(p, x, condition)
-            x = z * torch.exp(log_scale) + shift
-        return x, log_scale.sum(dim=1)
-
-    def _shift_and_scale(self, p: Parameters, x: Tensor, condition: Tensor) -> Mapped:
-        shift, raw = self.network.apply(p, x, condition).chunk(2, dim=1)
-        return shift, raw / (1 + raw.abs() / LOG_SCALE_BOUND)
+    def outside(self, _p: Parameters, x: Tensor, _condition: Tensor, /) -> Tensor:
+        """Stars of which some feature lies where the map is not flexible, bool (K, N)."""
+        return x.new_zeros(x.shape[0], x.shape[2], dtype=torch.bool)
 
 
 @dataclass(frozen=True)
@@ -145,15 +107,3 @@ class BatchNorm(Transform):
         x = (z - p["offset"].unsqueeze(-1)) * torch.exp(-log_slope).unsqueeze(-1)
         log_det = -log_slope.sum(dim=1, keepdim=True).expand(-1, z.shape[2])
         return x + p["mean"].unsqueeze(-1), log_det
-
-
-class Reversal(Transform):
-    """The features in reverse order, so that the next block conditions the other way round."""
-
-    def forward(self, _p: Parameters, x: Tensor, _condition: Tensor, /) -> Mapped:
-        """Reverse; the volume stays."""
-        return x.flip(1), x.new_zeros(x.shape[0], x.shape[2])
-
-    def inverse(self, p: Parameters, z: Tensor, condition: Tensor, /) -> Mapped:
-        """Reverse again."""
-        return self.forward(p, z, condition)

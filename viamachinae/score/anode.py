@@ -16,13 +16,14 @@ import torch
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from viamachinae.config import TrainConfig
+from viamachinae.config import FlowConfig, TrainConfig
 from viamachinae.errors import BadInputError, UnprocessableError
 from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.engines import NATIVE, choose_engine
 from viamachinae.flows.lanes import FitOptions
 from viamachinae.flows.rows import Rows, Stars, Task
 from viamachinae.flows.scaling import Scaling, Standardisation
+from viamachinae.flows.splines import RationalQuadratic
 from viamachinae.flows.training import fit
 from viamachinae.score.history import history_table
 from viamachinae.score.regions import SignalRegion
@@ -48,6 +49,32 @@ def choose_device(device: Device) -> torch.device:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(device)
+
+
+def architecture_of(flow: FlowConfig, features: int) -> Architecture:
+    """The shape of the flows of so many features, given the one condition of a scan.
+
+    Raises
+    ------
+    BadInputError
+        If the options leave a spline no freedom.
+    """
+    hidden = tuple(flow.hidden)
+    if flow.family == "maf":
+        return Architecture(features, 1, flow.blocks, hidden, flow.batch_norm)
+    try:
+        spline = RationalQuadratic(flow.bins, flow.bound)
+    except ValueError as error:
+        raise BadInputError(f"train.flow: {error}") from error
+    return Architecture(
+        features,
+        1,
+        flow.blocks,
+        hidden,
+        family="rqs_autoregressive",
+        spline=spline,
+        affine_first=flow.affine_first,
+    )
 
 
 def train(
@@ -93,9 +120,7 @@ def train(
         If CUDA or the native engine is asked for and absent.
     """
     device = choose_device(config.device)
-    architecture = Architecture(
-        x.shape[1], 1, config.flow.blocks, tuple(config.flow.hidden), config.flow.batch_norm
-    )
+    architecture = architecture_of(config.flow, x.shape[1])
     try:
         engine = choose_engine(config.engine, architecture, device)
     except ValueError as error:
@@ -227,6 +252,7 @@ def _options(config: TrainConfig) -> FitOptions:
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
         max_gradient_norm=config.max_gradient_norm,
+        schedule=config.schedule,
         batch_size=config.batch_size,
         epochs=config.epochs,
         average_last=config.average_last,

@@ -8,7 +8,6 @@ turns too: it counts only the connections of the masks (2 operations each for a 
 sample, 6 for a training step).
 """
 
-# ruff: noqa: T201
 from __future__ import annotations
 
 import argparse
