@@ -205,11 +205,12 @@ TASKS = [task(0, 600), task(200, 400), task(200, 400, complement=True), task(550
 
 @built
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_a_fit_is_that_of_torch_whatever_the_threads(stars, batch_norm):
-    architecture = replace(SMALL, batch_norm=batch_norm)
-    expected = fit(architecture, stars, TASKS, OPTIONS)
-    found = fit(architecture, stars, TASKS, OPTIONS, engine=NATIVE)
-    threads = fit(architecture, stars, TASKS, replace(OPTIONS, threads=3), engine=NATIVE)
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_a_fit_is_that_of_torch_whatever_the_threads(stars, batch_norm, schedule):
+    architecture, options = replace(SMALL, batch_norm=batch_norm), replace(OPTIONS, schedule=schedule)
+    expected = fit(architecture, stars, TASKS, options)
+    found = fit(architecture, stars, TASKS, options, engine=NATIVE)
+    threads = fit(architecture, stars, TASKS, replace(options, threads=3), engine=NATIVE)
     assert (found.engine, expected.engine) == ("native", "torch")
     assert torch.equal(threads.weights, found.weights)
     for ours, theirs in zip(found.history, expected.history, strict=True):
