@@ -25,9 +25,11 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Mapping[s
     OSError
         If the file cannot be written.
     """
-    text = json.dumps({"version": VERSION, **header}, allow_nan=False, sort_keys=True)
+    own = {"format": FORMAT, "version": VERSION}
+    text = json.dumps({**own, **header}, allow_nan=False, sort_keys=True)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(plain, path, metadata={"format": FORMAT, "header": text})
+    # One entry alone: safetensors writes several in an order that changes from call to call.
+    save_file(plain, path, metadata={"header": text})
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -44,9 +46,10 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"{path} is not a complete safetensors file ({error})") from error
-    if metadata.get("format") != FORMAT:
+    header = json.loads(metadata.get("header", "{}"))
+    # The format was once an entry of its own.
+    if header.pop("format", metadata.get("format")) != FORMAT:
         raise ValueError(f"{path} holds no flows of this package")
-    header = json.loads(metadata["header"])
     version = header.pop("version")
     if version != VERSION:
         raise ValueError(f"{path} has checkpoint version {version}; this release reads {VERSION}")
