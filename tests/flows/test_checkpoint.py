@@ -38,6 +38,22 @@ def test_a_header_of_the_time_when_all_flows_were_affine_is_read():
     assert Architecture.from_dict({**given, "family": "maf"}) == expected
 
 
+def test_the_same_flows_are_the_same_bytes(tmp_path: Path):
+    files = [tmp_path / f"{k}.safetensors" for k in range(12)]
+    for file in files:
+        save_checkpoint(file, {"weights": torch.zeros(2, 3)}, {"third": 1 / 3})
+    assert len({file.read_bytes() for file in files}) == 1
+
+
+def test_a_file_with_its_format_beside_the_header_is_read(tmp_path: Path):
+    path = tmp_path / "flows.safetensors"
+    metadata = {"format": "viamachinae.flows", "header": '{"version": 1, "third": 3}'}
+    save_file({"weights": torch.ones(2)}, path, metadata=metadata)
+    tensors, header = load_checkpoint(path)
+    assert torch.equal(tensors["weights"], torch.ones(2))
+    assert header == {"third": 3}
+
+
 def test_other_versions_and_other_files_are_refused(tmp_path: Path, monkeypatch):
     path = tmp_path / "flows.safetensors"
     monkeypatch.setattr(checkpoint, "VERSION", 99)
