@@ -45,15 +45,6 @@ def test_the_same_flows_are_the_same_bytes(tmp_path: Path):
     assert len({file.read_bytes() for file in files}) == 1
 
 
-def test_a_file_with_its_format_beside_the_header_is_read(tmp_path: Path):
-    path = tmp_path / "flows.safetensors"
-    metadata = {"format": "viamachinae.flows", "header": '{"version": 1, "third": 3}'}
-    save_file({"weights": torch.ones(2)}, path, metadata=metadata)
-    tensors, header = load_checkpoint(path)
-    assert torch.equal(tensors["weights"], torch.ones(2))
-    assert header == {"third": 3}
-
-
 def test_other_versions_and_other_files_are_refused(tmp_path: Path, monkeypatch):
     path = tmp_path / "flows.safetensors"
     monkeypatch.setattr(checkpoint, "VERSION", 99)

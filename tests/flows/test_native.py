@@ -207,7 +207,10 @@ TASKS = [task(0, 600), task(200, 400), task(200, 400, complement=True), task(550
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_a_fit_is_that_of_torch_whatever_the_threads(stars, batch_norm, schedule):
-    architecture, options = replace(SMALL, batch_norm=batch_norm), replace(OPTIONS, schedule=schedule)
+    architecture, options = (
+        replace(SMALL, batch_norm=batch_norm),
+        replace(OPTIONS, schedule=schedule),
+    )
     expected = fit(architecture, stars, TASKS, options)
     found = fit(architecture, stars, TASKS, options, engine=NATIVE)
     threads = fit(architecture, stars, TASKS, replace(options, threads=3), engine=NATIVE)

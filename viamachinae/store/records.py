@@ -103,6 +103,9 @@ def read_record(path: Path) -> Record | None:
         return None
 
 
+_SOURCES = {".py", ".cpp", ".h", ".ecsv", ".j2"}
+
+
 @cache
 def code_hash(rooms: tuple[str, ...]) -> str:
     """Hash of the sources of some rooms (folders or modules) of the package."""
@@ -110,8 +113,8 @@ def code_hash(rooms: tuple[str, ...]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for room in rooms:
         single = package / f"{room}.py"
-        sources = [single] if single.is_file() else sorted((package / room).rglob("*.py"))
-        for source in sources:
+        files = [single] if single.is_file() else sorted((package / room).rglob("*"))
+        for source in (file for file in files if file.suffix in _SOURCES):
             digest.update(source.relative_to(package).as_posix().encode())
             digest.update(source.read_bytes())
     return digest.hexdigest()
