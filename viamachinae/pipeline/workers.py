@@ -108,37 +108,44 @@ def _start(job: Job, patch: str) -> _Worker:
     return _Worker(process, ours, patch)
 
 
-class _Pipe(logging.Handler):
-    """Sends log records through the worker's connection."""
+class _Teller:
+    """What a worker says to its parent."""
 
     def __init__(self, connection: Connection) -> None:
-        super().__init__()
         self.connection = connection
+
+    def tell(self, kind: str, content: Any) -> None:
+        """Send a message; without a parent nobody waits for this patch, and the worker ends."""
+        try:
+            self.connection.send((kind, content))
+        except BrokenPipeError:
+            raise SystemExit(1) from None
+
+
+class _Log(logging.Handler):
+    """Sends log records to the parent."""
+
+    def __init__(self, teller: _Teller) -> None:
+        super().__init__()
+        self.teller = teller
 
     def emit(self, record: logging.LogRecord) -> None:
         record.msg, record.args, record.exc_info = record.getMessage(), None, None
-        self.connection.send(("log", record))
+        self.teller.tell("log", record)
 
 
 def _run(job: Job, patch: str, connection: Connection, level: int) -> None:
     """Body of a worker process."""
     # The parent answers Ctrl-C for all; a worker ends when it is told to.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    teller = _Teller(connection)
     logger = logging.getLogger("viamachinae")
     logger.setLevel(level)
-    logger.addHandler(_Pipe(connection))
-
-    def tell(kind: str, content: Any) -> None:
-        try:
-            connection.send((kind, content))
-        except BrokenPipeError:
-            # The parent is gone: nobody waits for this patch any more.
-            raise SystemExit(1) from None
-
+    logger.addHandler(_Log(teller))
     try:
-        tell("records", job(patch, lambda event: tell("event", event)))
+        teller.tell("records", job(patch, lambda event: teller.tell("event", event)))
     except BadInputError as error:
-        tell("bad_input", str(error))
+        teller.tell("bad_input", str(error))
 
 
 def _listen(worker: _Worker, watch: Watcher) -> bool:
