@@ -321,8 +321,8 @@ class TrainConfig(Model):
 
     preset: Literal["paper", "fast", "demo"] = Field(
         "paper",
-        description="Fills the options not given: paper (ANODE), fast (splines, nearer to known "
-        "densities at less than half of paper's cost an epoch, ours), demo (small, ours).",
+        description="Fills the options not given: paper (ANODE), fast (splines, ours) or demo "
+        "(small affine flows, ours).",
     )
     flow: FlowConfig = MafConfig()
     learning_rate: Positive = Field(1e-4, description="Adam's step (ANODE).")
