@@ -121,3 +121,9 @@ def test_overlaps_against_pairwise_separations() -> None:
 
 def test_separation_across_ra_zero() -> None:
     assert patch_at(359.0, 0.0).separation_deg([1.0], [0.0])[0] == pytest.approx(2.0)
+
+
+def test_no_stars_have_no_positions() -> None:
+    patch = patch_at(10.0, 20.0)
+    assert [values.shape for values in patch.to_frame([], [], [], [])] == [(0,)] * 4
+    assert [values.shape for values in patch.from_frame([], [], [], [])] == [(0,)] * 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class BadInputError(Exception):
+class BadInputError(ValueError):
     """What the user gave cannot be used; the message names what, where and the cure.
 
     The command line prints the message and exits with 2.

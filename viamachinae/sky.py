@@ -13,6 +13,7 @@ from astropy.coordinates import ICRS, Galactic, SkyCoord, SkyOffsetFrame
 from numpy.typing import ArrayLike, NDArray
 
 from viamachinae.config import CentreTiling, HealpixTiling, SkyConfig
+from viamachinae.errors import BadInputError
 
 Array = NDArray[np.float64]
 
@@ -82,6 +83,8 @@ class Patch:
         FramePositions
             Arrays of shape (n,); `phi` lies in [-180, 180).
         """
+        if np.size(ra) == 0:  # astropy loses the proper motions of no stars
+            return FramePositions(*np.empty((4, 0)))
         frame = SkyOffsetFrame(origin=self.centre)
         stars = ICRS(
             np.asarray(ra) * u.deg,
@@ -100,6 +103,8 @@ class Patch:
         self, phi: ArrayLike, lam: ArrayLike, pm_phi: ArrayLike, pm_lam: ArrayLike
     ) -> IcrsPositions:
         """The inverse of `to_frame`, with `ra` in [0, 360)."""
+        if np.size(phi) == 0:
+            return IcrsPositions(*np.empty((4, 0)))
         frame = SkyOffsetFrame(
             np.asarray(phi) * u.deg,
             np.asarray(lam) * u.deg,
@@ -131,7 +136,7 @@ def tile(config: SkyConfig) -> list[Patch]:
 
     Raises
     ------
-    ValueError
+    BadInputError
         If two centres share an id, or the configuration names a patch that the tiling lacks.
     """
     if isinstance(config, CentreTiling):
@@ -151,11 +156,11 @@ def tile(config: SkyConfig) -> list[Patch]:
     ]
     by_id = {patch.id: patch for patch in patches}
     if len(by_id) < len(patches):
-        raise ValueError("sky.centres holds two centres closer than 0.1 deg; remove one of them")
+        raise BadInputError("sky.centres holds two centres closer than 0.1 deg; remove one of them")
     if isinstance(config, HealpixTiling) and config.patches:
         missing = sorted(set(config.patches) - set(by_id))
         if missing:
-            raise ValueError(
+            raise BadInputError(
                 f"sky.patches names {', '.join(missing)}, which the tiling does not hold; "
                 "`viamachinae plan` lists the ids that it holds"
             )

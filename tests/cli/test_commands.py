@@ -154,6 +154,13 @@ def test_unknown_option(folder: Path) -> None:
     refused(ended, "train.epocs", "epochs")
 
 
+def test_patch_that_the_tiling_lacks(folder: Path) -> None:
+    tiling = ["--set", "sky={tiling: healpix, patches: [l1.0_b+2.0]}"]
+    refused(viamachinae("scan", "scan.yaml", *tiling, cwd=folder), "l1.0_b+2.0", "sky.patches")
+    twice = ["--set", "sky.centres=[[150, 30], [150, 30]]"]
+    refused(viamachinae("scan", "scan.yaml", *twice, cwd=folder), "sky.centres")
+
+
 def test_truncated_file(folder: Path) -> None:
     path = folder / "stars.parquet"
     path.write_bytes(path.read_bytes()[:-100])

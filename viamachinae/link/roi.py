@@ -13,8 +13,7 @@ from viamachinae.config import LinkConfig, RoiConfig, Scan
 from viamachinae.errors import BadInputError
 from viamachinae.link.hough import Bools, Floats, HoughPlane, Ints
 from viamachinae.link.lines import Lines, find_lines
-
-OTHER: dict[Scan, Scan] = {"pm_lam": "pm_phi", "pm_phi": "pm_lam"}
+from viamachinae.score.features import OTHER_PM
 
 DEG, MASYR = {"unit": "deg"}, {"unit": "mas/yr"}
 LINES_SCHEMA = pa.schema(
@@ -130,7 +129,7 @@ def _choose_in_scan(stars: Table, scan: Scan, scores: pa.Table, config: RoiConfi
     """All ROIs of one scan, by region and window."""
     source_id = np.asarray(scores["source_id"], dtype=np.int64)
     star = rows_of(stars, source_id, f"scores.parquet of the scan {scan}")
-    other_pm = np.asarray(stars[OTHER[scan]], dtype=np.float64)[star]
+    other_pm = np.asarray(stars[OTHER_PM[scan]], dtype=np.float64)[star]
     region_of_row = np.asarray(scores["region"], dtype=np.float64)
     log_ratio = np.asarray(scores["log_ratio"], dtype=np.float64)
     region, window, row = [], [], [_no_stars(config.n_stars)[0]]

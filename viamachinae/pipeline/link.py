@@ -109,16 +109,15 @@ def _inspect(
     watch: Watcher,
 ) -> Record:
     def do(_: Advance) -> Ending:
-        candidates = Table.read(run.candidates, format="ascii.ecsv")
         members = read_table(run.members)
-        _add_photometry(run, patches, members)
+        background = _surroundings(config, run, members)
         report = Report(
             name=config.name,
             provenance=_provenance(config),
             patches=[_patch_record(run, patch, records[patch.id]) for patch in patches],
-            candidates=candidates,
+            candidates=Table.read(run.candidates, format="ascii.ecsv"),
             members=members,
-            background=_backgrounds(config, run, candidates),
+            background=background,
             max_figures=config.inspect.max_figures,
             photometry=(config.preprocess.colour_column, config.preprocess.mag_column),
         )
@@ -153,31 +152,33 @@ def _patch_record(run: RunFolder, patch: Patch, records: list[Record]) -> PatchR
     return PatchRecord(patch, outcome, reason, n_stars, sum(record.seconds for record in records))
 
 
-def _add_photometry(run: RunFolder, patches: list[Patch], members: Table) -> None:
-    """Give the members the colour and the magnitude that the scan used, where it used any."""
-    found = {"colour": np.full(len(members), np.nan), "mag": np.full(len(members), np.nan)}
-    for patch in patches:
-        path = run.stars(patch.id)
-        if not path.is_file():
-            continue
-        stars = read_table(path)
-        row = np.searchsorted(stars["source_id"], members["source_id"])
-        row[row == len(stars)] = 0
-        here = stars["source_id"][row] == members["source_id"]
-        for name in set(found) & set(stars.colnames):
-            found[name][here] = stars[name][row[here]]
-    for name, values in found.items():
-        members[name] = values
+def _surroundings(config: ScanConfig, run: RunFolder, members: Table) -> dict[str, Table]:
+    """Fiducial stars about each candidate that gets figures, from its most significant patch.
 
-
-def _backgrounds(config: ScanConfig, run: RunFolder, candidates: Table) -> dict[str, Table]:
-    """Fiducial stars about each candidate that gets figures, from its most significant patch."""
+    The members get the colour and the magnitude that the scan used, where it used any. The stars
+    of each patch are read once.
+    """
     lineage = read_table(run.lineage)
-    backgrounds = {}
-    for name in candidates["candidate"][: config.inspect.max_figures]:
+    for name in ("colour", "mag"):
+        members[name] = np.full(len(members), np.nan)
+    best = {}
+    for name in list(dict.fromkeys(lineage["candidate"]))[: config.inspect.max_figures]:
         own = lineage[lineage["candidate"] == name]
-        stars = read_table(run.stars(str(own["patch"][np.argmax(own["sigma"])])))
+        best[str(name)] = own["patch"][np.argmax(own["sigma"])]
+    backgrounds: dict[str, Table] = {}
+    for patch in np.unique(lineage["patch"]):
+        stars = read_table(run.stars(str(patch)))
+        _add_photometry(stars, members)
         fiducial = stars[stars["fiducial"]]
-        step = 1 + len(fiducial) // MAX_BACKGROUND
-        backgrounds[str(name)] = fiducial[::step]
+        thinned = fiducial[:: 1 + len(fiducial) // MAX_BACKGROUND]
+        backgrounds |= {name: thinned for name, where in best.items() if where == patch}
     return backgrounds
+
+
+def _add_photometry(stars: Table, members: Table) -> None:
+    """Copy colour and magnitude of the stars of a patch to the members among them."""
+    row = np.searchsorted(stars["source_id"], members["source_id"])
+    row[row == len(stars)] = 0
+    here = stars["source_id"][row] == members["source_id"]
+    for name in {"colour", "mag"} & set(stars.colnames):
+        members[name][here] = stars[name][row[here]]

@@ -7,8 +7,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from viamachinae.config import ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.options import to_yaml
@@ -20,6 +18,7 @@ from viamachinae.pipeline.status import is_good, write_status
 from viamachinae.pipeline.workers import work_through
 from viamachinae.preprocess.patch import needed_columns
 from viamachinae.query.source import Source
+from viamachinae.score.anode import choose_device
 from viamachinae.simulate.source import SimulatedSky
 from viamachinae.sky import tile
 from viamachinae.store.files import remove_leftovers, write_table, write_text
@@ -105,9 +104,7 @@ def prepare(config: ScanConfig, out: Path) -> Source:
 
 def default_workers(config: ScanConfig) -> int:
     """One a core; one where the flows train on a GPU."""
-    if config.train.device == "cuda" or (
-        config.train.device == "auto" and torch.cuda.is_available()
-    ):
+    if choose_device(config.train.device).type == "cuda":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -24,10 +24,7 @@ def in_frame(patch: Patch, columns: Mapping[str, Array]) -> FramePositions:
     columns : mapping of str to float64 array of shape (n,)
         With finite ``ra``, ``dec`` (deg), ``pmra`` and ``pmdec`` (mas/yr).
     """
-    icrs = [columns[name] for name in ("ra", "dec", "pmra", "pmdec")]
-    if icrs[0].size == 0:  # astropy loses the proper motions of no stars
-        return FramePositions(*icrs)
-    return patch.to_frame(*icrs)
+    return patch.to_frame(*(columns[name] for name in ("ra", "dec", "pmra", "pmdec")))
 
 
 def is_good_parallax(
