@@ -1,5 +1,5 @@
 """The user's verbs on the command line; each calls one public function of the same name."""
 
-from viamachinae.cli.commands import main
+from viamachinae.cli.main import main
 
 __all__ = ["main"]

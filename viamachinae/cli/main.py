@@ -1,0 +1,57 @@
+"""The command line: its verbs in the order of the help, and how they end.
+
+Exit codes: 0 when all went well, 2 for bad input, 3 when some patch did not end as done or
+without work, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from viamachinae import __version__
+from viamachinae.cli import options, sky, survey, work
+from viamachinae.cli.arguments import say
+from viamachinae.errors import BadInputError
+
+app = typer.Typer(
+    help="Find stellar streams in Gaia data.", no_args_is_help=True, add_completion=False
+)
+VERBS = (work.scan, work.patch, work.link, survey.plan, survey.status, sky.simulate)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"viamachinae {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+for verb in VERBS:
+    app.command()(verb)
+app.command("config")(options.show_config)
+
+
+def main() -> None:
+    """Run the command line; bad input ends it with one sentence and exit code 2."""
+    try:
+        app()
+    except BadInputError as error:
+        say(str(error))
+        sys.exit(2)
+    except OSError as error:
+        say(f"{error.filename or 'disk'}: {error.strerror or error}; free space or mend it, rerun")
+        sys.exit(3)

@@ -1,0 +1,110 @@
+"""Verbs that do the work: a whole scan, one patch, the linking of patches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from viamachinae.cli.arguments import ConfigFile, LogJson, Out, Overrides, Quiet, say, settings_of
+
+
+def scan(
+    config: ConfigFile,
+    out: Out = None,
+    overrides: Overrides = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Patches at once; one a core by default.")
+    ] = None,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Start no patch after the first that failed.")
+    ] = False,
+    quiet: Quiet = False,
+    log_json: LogJson = False,
+) -> None:
+    """Scan all patches, link them into stream candidates and write the report."""
+    settings, folder = settings_of(config, overrides, out)
+    from viamachinae.cli.progress import watching
+    from viamachinae.pipeline.scan import scan as run
+    from viamachinae.sky import tile
+
+    with watching(len(tile(settings.sky)), quiet, log_json) as watch:
+        result = run(settings, folder, workers, fail_fast, watch)
+    if not quiet and not log_json:
+        _print_candidates(folder)
+    if not result.is_good:
+        say(f"some patches did not end well; `viamachinae status {folder}` names them")
+        raise typer.Exit(3)
+
+
+def _print_candidates(folder: Path) -> None:
+    from astropy.table import Table as Rows
+
+    candidates = Rows.read(folder / "candidates.ecsv")
+    table = Table(title=f"{len(candidates)} stream candidates; report: {folder / 'index.html'}")
+    for name in ("rank", "candidate", "sigma", "n_stars", "n_patches", "ra", "dec"):
+        table.add_column(name, justify="right" if name != "candidate" else "left")
+    for row in candidates[:20]:
+        table.add_row(
+            str(row["rank"]),
+            str(row["candidate"]),
+            f"{row['sigma']:.1f}",
+            str(row["n_stars"]),
+            str(row["n_patches"]),
+            f"{row['ra']:.2f}",
+            f"{row['dec']:+.2f}",
+        )
+    Console().print(table)
+    if len(candidates) > 20:
+        Console().print(f"{len(candidates) - 20} more in {folder / 'candidates.ecsv'}")
+
+
+def patch(
+    config: ConfigFile,
+    patch_id: Annotated[str, typer.Argument(metavar="PATCH", help="Id, as in l195.0_b+33.7.")],
+    stage: Annotated[
+        str | None,
+        typer.Option(help="Go as far as this stage: preprocess, train, score or lines."),
+    ] = None,
+    out: Out = None,
+    overrides: Overrides = None,
+    quiet: Quiet = False,
+    log_json: LogJson = False,
+) -> None:
+    """Bring one patch up to date: the unit of work on a cluster."""
+    settings, folder = settings_of(config, overrides, out)
+    from viamachinae.cli.progress import watching
+    from viamachinae.pipeline.patch import patch as run
+    from viamachinae.pipeline.scan import prepare
+    from viamachinae.pipeline.status import is_good, outcome_of
+
+    prepare(settings, folder)
+    with watching(1, quiet, log_json) as watch:
+        records = run(settings, folder, patch_id, stage, watch=watch)
+    say(f"{patch_id}: {outcome_of(records)}")
+    if not is_good(records):
+        raise typer.Exit(3)
+
+
+def link(
+    config: ConfigFile,
+    out: Out = None,
+    overrides: Overrides = None,
+    quiet: Quiet = False,
+    log_json: LogJson = False,
+) -> None:
+    """Link the patches that are done into stream candidates, and write the report."""
+    settings, folder = settings_of(config, overrides, out)
+    from viamachinae.cli.progress import watching
+    from viamachinae.pipeline.link import link as run
+    from viamachinae.pipeline.status import is_good
+
+    with watching(0, quiet, log_json) as watch:
+        records = run(settings, folder, watch)
+    if not quiet and not log_json:
+        _print_candidates(folder)
+    if not is_good(records):
+        raise typer.Exit(3)

@@ -1,0 +1,59 @@
+"""The configuration of a scan: one model per stage, one union per choice of method.
+
+Every option states in its description where its default comes from: VM1, VM2 and VM3 are the
+three Via Machinae papers (arXiv:2104.12789, 2303.01529, 2509.08064), ANODE is arXiv:2001.04990;
+"ours" marks a choice of this package. An unknown option is an error.
+"""
+
+from viamachinae.config.galaxy import GalaxyConfig, Gap, GreatCircleTrack, OrbitTrack, StreamConfig
+from viamachinae.config.inspect import InspectConfig
+from viamachinae.config.link import (
+    CandidateConfig,
+    LineConfig,
+    LinkConfig,
+    ProtoclusterConfig,
+    ProtostreamConfig,
+    RoiConfig,
+)
+from viamachinae.config.model import Model
+from viamachinae.config.preprocess import Feature, FiducialCuts, PreprocessConfig
+from viamachinae.config.query import FilesQuery, QueryConfig, SimulateQuery
+from viamachinae.config.regions import RegionsConfig, Scan
+from viamachinae.config.scan import ScanConfig
+from viamachinae.config.score import AnodeConfig
+from viamachinae.config.sky import CentreTiling, HealpixTiling, SkyConfig
+from viamachinae.config.train import PRESETS, FlowConfig, MafConfig, RqsConfig, TrainConfig
+
+__all__ = [
+    "PRESETS",
+    "AnodeConfig",
+    "CandidateConfig",
+    "CentreTiling",
+    "Feature",
+    "FiducialCuts",
+    "FilesQuery",
+    "FlowConfig",
+    "GalaxyConfig",
+    "Gap",
+    "GreatCircleTrack",
+    "HealpixTiling",
+    "InspectConfig",
+    "LineConfig",
+    "LinkConfig",
+    "MafConfig",
+    "Model",
+    "OrbitTrack",
+    "PreprocessConfig",
+    "ProtoclusterConfig",
+    "ProtostreamConfig",
+    "QueryConfig",
+    "RegionsConfig",
+    "RoiConfig",
+    "RqsConfig",
+    "Scan",
+    "ScanConfig",
+    "SimulateQuery",
+    "SkyConfig",
+    "StreamConfig",
+    "TrainConfig",
+]

@@ -1,0 +1,52 @@
+"""From catalogue columns to the features of the flows, and which stars are evaluated."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from viamachinae.config.model import Model, Positive
+
+Feature = Literal["phi", "lam", "pm", "colour", "mag"]
+
+
+class FiducialCuts(Model):
+    """Which stars are evaluated; a cut set to null is off."""
+
+    max_mag: float | None = Field(20.2, description="Faintest G, mag (VM1).")
+    min_colour: float | None = Field(0.5, description="Bluest bp_rp, mag (VM1).")
+    max_colour: float | None = Field(1.0, description="Reddest bp_rp, mag (VM1).")
+    min_abs_pm: float | None = Field(
+        2.0,
+        ge=0,
+        description="At least one proper-motion component exceeds this, mas/yr (VM1).",
+    )
+    min_height_kpc: float | None = Field(
+        2.0,
+        ge=0,
+        description="Stars with good parallaxes nearer to the plane than this are left out (VM2).",
+    )
+    max_parallax_fraction: Positive = Field(
+        0.2, description="A parallax is good below this ratio of error to value (VM2)."
+    )
+    max_ruwe: float | None = Field(1.4, gt=0, description="Largest RUWE, DR3 on (VM2).")
+
+
+class PreprocessConfig(Model):
+    """From catalogue columns to the features of the flows."""
+
+    features: list[Feature] = Field(
+        ["phi", "lam", "pm", "colour", "mag"],
+        min_length=2,
+        description="Features of the densities; pm is the proper motion not scanned (VM1).",
+    )
+    colour_column: str = Field("bp_rp", description="Column that is the colour (VM1).")
+    mag_column: str = Field("phot_g_mean_mag", description="Column that is the magnitude (VM1).")
+    fiducial: FiducialCuts = FiducialCuts()
+
+    @model_validator(mode="after")
+    def _features_once_with_both_positions(self) -> PreprocessConfig:
+        if len(set(self.features)) != len(self.features):
+            raise ValueError("features holds a name twice; name each feature once")
+        return self

@@ -1,0 +1,62 @@
+"""Where the patches are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from viamachinae.config.model import Model, Positive, default_tag
+
+
+class Tiling(Model):
+    """What every tiling has: how far stars are taken around a patch centre."""
+
+    radius_deg: Positive = Field(15.0, description="Patch radius for training (VM1).")
+    evaluation_radius_deg: Positive = Field(
+        10.0, description="Patch radius for evaluation; patches overlap if these discs do (VM1)."
+    )
+
+    @model_validator(mode="after")
+    def _evaluated_inside_trained(self) -> Tiling:
+        if self.evaluation_radius_deg > self.radius_deg:
+            raise ValueError(
+                "evaluation_radius_deg must not exceed radius_deg: stars are scored only where "
+                "the densities were learned"
+            )
+        return self
+
+
+class HealpixTiling(Tiling):
+    """Patch centres on a Galactic HEALPix grid, away from the disc and the Magellanic Clouds."""
+
+    tiling: Literal["healpix"] = "healpix"
+    nside: int = Field(6, ge=1, description="HEALPix nside of the centres, RING order (VM1).")
+    min_abs_b_deg: float = Field(
+        30.0, ge=0, le=90, description="Centres with smaller abs(b) are left out (VM1)."
+    )
+    lmc_radius_deg: float = Field(
+        22.0, ge=0, description="Centres nearer to the LMC are left out (ours, after VM2)."
+    )
+    smc_radius_deg: float = Field(
+        19.0, ge=0, description="Centres nearer to the SMC are left out (ours, after VM2)."
+    )
+    patches: list[str] = Field(
+        default_factory=list, description="Ids of the patches to scan; empty means all (ours)."
+    )
+
+
+class CentreTiling(Tiling):
+    """Patch centres given one by one."""
+
+    tiling: Literal["centres"]
+    centres: list[tuple[float, float]] = Field(
+        min_length=1, description="ICRS (ra, dec) of the patch centres in deg."
+    )
+
+
+SkyConfig = Annotated[
+    HealpixTiling | CentreTiling,
+    Field(discriminator="tiling"),
+    default_tag("tiling", "healpix"),
+]
