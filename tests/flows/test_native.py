@@ -12,16 +12,9 @@ import torch
 from viamachinae.flows import kernel
 from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.engines import NATIVE, TORCH, choose_engine
-from viamachinae.flows.kernel import (
-    VARIANTS,
-    Workspace,
-    built_variants,
-    layout_of,
-    library,
-    pack,
-    unpack,
-)
+from viamachinae.flows.kernel import VARIANTS, Workspace, built_variants, library
 from viamachinae.flows.lanes import FitOptions, Lanes, ModelState
+from viamachinae.flows.layout import layout_of, pack, unpack
 from viamachinae.flows.native import NativeStack
 from viamachinae.flows.optimiser import AdamState
 from viamachinae.flows.rows import Rows, Stars, Task

@@ -57,10 +57,12 @@ def choose_engine(wanted: EngineName, architecture: Architecture, device: torch.
 def _why_not_native(architecture: Architecture, device: torch.device) -> str:
     if device.type != "cpu":
         return f"that runs on the CPU and the device is {device.type}"
-    if architecture.family != "maf":
+    if architecture.family not in ("maf", "rqs_autoregressive"):
         return f"that has no kernel for the family {architecture.family}"
-    if architecture.mixing != "reversal":
-        return f"that has no kernel for blocks mixed by {architecture.mixing}"
+    if architecture.mixing == "lu":
+        return "that has no kernel for blocks mixed by lu"
+    if architecture.base != "normal":
+        return f"that has no kernel for a {architecture.base} base"
     if library() is None:
         return "it was not built with this installation, which needs a C++ compiler"
     return ""
