@@ -25,6 +25,7 @@ Tensors = tuple[Tensor, Tensor]
 # From the widest vectors to none in particular.
 VARIANTS = ("avx512", "avx2", "generic")
 
+
 class _Shape(Structure):
     """The struct of that name in kernels/flow.h."""
 

@@ -42,14 +42,15 @@ inline Vec twice_artanh(Vec s) {
 // ln(1 + x) for 0 <= x <= 1.
 inline Vec logarithm_above_one(Vec x) { return twice_artanh(x / (2 + x)); }
 
-// ln(x) of normal positive numbers: x = 2^n m with m between sqrt(1/2) and sqrt(2). Infinity
-// gives NaN.
+// ln(x) of normal numbers: x = 2^n m with m between sqrt(1/2) and sqrt(2). What is not positive
+// and what is infinite give NaN.
 inline Vec logarithm(Vec x) {
   const Int n = ((Int)x - 0x3f3504f3) >> 23;
   const Vec m = (Vec)((Int)x - (n << 23));
   // An integer below 2^22, as the last digits of 1.5 * 2^23.
   const Vec whole = (Vec)(n + 0x4b400000) - 12582912.0f;
-  return twice_artanh((m - 1) / (m + 1)) + whole * 0.693147181f + (x - x);
+  const Vec found = twice_artanh((m - 1) / (m + 1)) + whole * 0.693147181f;
+  return x > 0 ? found + (x - x) : all(NAN);
 }
 
 inline Vec square_root(Vec x) {
