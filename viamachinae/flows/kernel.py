@@ -27,7 +27,7 @@ VARIANTS = ("avx512", "avx2", "generic")
 
 
 class _Shape(Structure):
-    """The struct of that name in kernels/flow.h."""
+    """The struct of that name in kernels/shape.h."""
 
     _fields_ = (
         *((name, c_int) for name in ("features", "conditions", "blocks", "batch_norm")),

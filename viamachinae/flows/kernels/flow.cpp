@@ -19,8 +19,9 @@
 // degree, conditions first; columns are padded with zeros to a multiple of 4. The last layer
 // has the raw parameters of feature 0, then those of feature 1, ...
 //
-// adam.h <- flow.h <- network.h, batch_norm.h, and the maps of single features: affine.h,
-// spline.h, chain.h <- products.h, functions.h, memory.h <- vectors.h
+// The files, each built on those after it: adam.h; flow.h; shape.h, network.h and batch_norm.h; the
+// maps of single features chain.h, affine.h and spline.h, all of them a univariate.h; products.h,
+// functions.h and memory.h; vectors.h.
 
 #include <cmath>
 #include <cstdint>
