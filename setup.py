@@ -29,8 +29,8 @@ if platform.machine().lower() in ("x86_64", "amd64"):
 setup(
     ext_modules=[
         Extension(
-            f"viamachinae.flows._maf_{variant}",
-            sources=[f"{KERNELS}/maf.cpp"],
+            f"viamachinae.flows._flow_{variant}",
+            sources=[f"{KERNELS}/flow.cpp"],
             depends=[path.as_posix() for path in sorted(KERNELS.glob("*.h"))],
             extra_compile_args=[*FLAGS, *extra],
             language="c++",

@@ -1,4 +1,7 @@
-"""The native engine: what the torch engine computes, to rounding, variant by variant."""
+"""The native engine: what the torch engine computes, to rounding, variant by variant.
+
+The reference is torch in double precision, with gradients by autograd.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +14,26 @@ import torch
 
 from viamachinae.flows import kernel
 from viamachinae.flows.architecture import Architecture
-from viamachinae.flows.engines import NATIVE, TORCH, choose_engine
-from viamachinae.flows.kernel import (
-    VARIANTS,
-    Workspace,
-    built_variants,
-    layout_of,
-    library,
-    pack,
-    unpack,
-)
+from viamachinae.flows.engines import NATIVE, TORCH, _tell, choose_engine
+from viamachinae.flows.kernel import VARIANTS, Workspace, built_variants, library
 from viamachinae.flows.lanes import FitOptions, Lanes, ModelState
+from viamachinae.flows.layout import layout_of, pack, unpack
 from viamachinae.flows.native import NativeStack
 from viamachinae.flows.optimiser import AdamState
 from viamachinae.flows.rows import Rows, Stars, Task
+from viamachinae.flows.splines import RationalQuadratic
 from viamachinae.flows.stack import FlowStack
 from viamachinae.flows.training import fit
 
 built = pytest.mark.skipif(
     not built_variants(), reason="the native engine was not built with this installation"
 )
+
+
+def spline(features, conditions, blocks, hidden, curve, **more) -> Architecture:
+    family = "rqs_autoregressive"
+    return Architecture(features, conditions, blocks, hidden, family=family, spline=curve, **more)
+
 
 ARCHITECTURES = [
     Architecture(2, 0, 3, (16,)),
@@ -42,11 +45,33 @@ ARCHITECTURES = [
     Architecture(5, 1, 3, (47,), batch_norm=True),
     Architecture(7, 2, 2, (30, 6, 50)),
     Architecture(8, 3, 2, (24, 50, 7), batch_norm=True),
+    Architecture(4, 1, 4, (24,), mixing="permutation"),
+    spline(2, 0, 1, (8,), RationalQuadratic(2)),
+    spline(2, 1, 3, (16,), RationalQuadratic(3, bound=1.0), affine_first=True),
+    spline(5, 1, 2, (64, 64), RationalQuadratic(8), affine_first=True),
+    spline(5, 1, 3, (64, 64), RationalQuadratic(8, bound=2.5)),
+    spline(3, 2, 2, (7, 30, 5), RationalQuadratic(17, 3.0, 0.01, 0.02, 0.1), affine_first=True),
+    spline(7, 0, 2, (33,), RationalQuadratic(5), mixing="permutation"),
+    spline(4, 1, 2, (20,), RationalQuadratic(4), affine_first=True, batch_norm=True),
 ]
 OPTIONS = FitOptions(
     learning_rate=5e-3, weight_decay=1e-2, batch_size=100, epochs=3, average_last=2, stack_size=16
 )
 SMALL = Architecture(2, 1, 2, (12,))
+SPLINES = spline(2, 1, 2, (12,), RationalQuadratic(6, bound=2.0), affine_first=True)
+each_variant = pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(
+            variant,
+            marks=pytest.mark.skipif(
+                variant not in built_variants(),
+                reason=f"{variant} was not built, or this processor cannot run it",
+            ),
+        )
+        for variant in VARIANTS
+    ],
+)
 
 
 def wild_stack(architecture: Architecture, n_models: int = 2) -> FlowStack:
@@ -98,10 +123,8 @@ class TestMaps:
         torch.testing.assert_close(back, z, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(forward, -found, rtol=1e-5, atol=2e-5)
 
-    @pytest.mark.parametrize("variant", VARIANTS)
+    @each_variant
     def test_loss_and_gradient_are_those_of_autograd(self, architecture, variant):
-        if variant not in built_variants():
-            pytest.skip(f"{variant} was not built, or this processor cannot run it")
         reference, rows = wild_stack(architecture, 1).train(), points(architecture, 150, 1)
         loss = -reference.log_prob(
             rows[..., : architecture.features].double(), rows[..., architecture.features :].double()
@@ -130,6 +153,69 @@ class TestMaps:
         rows = wild_stack(architecture).weights.detach()
         layout = layout_of(architecture)
         assert torch.equal(unpack(pack(rows, layout), layout), rows)
+
+
+def one_curve(curve: RationalQuadratic, steepness: float) -> FlowStack:
+    """A block whose raw parameters are its last biases: the same spline for all stars.
+
+    An affine map that is the identity comes first: the gradient of its shift is that by x.
+    """
+    architecture = spline(2, 0, 1, (1,), curve, affine_first=True)
+    stack = FlowStack.draw(architecture, [np.random.default_rng(0)]).eval()
+    raw = steepness * np.random.default_rng(1).normal(size=2 * curve.parameters)
+    with torch.no_grad():
+        stack.weights.zero_()[0, -raw.size :] = torch.from_numpy(raw)
+    return stack
+
+
+def across(curve: RationalQuadratic) -> torch.Tensor:
+    """Pairs of points inside the box, far outside, on both borders and next to them."""
+    edge = np.float32(curve.bound)
+    near = [np.nextafter(edge, np.float32(0)), edge, np.nextafter(edge, np.float32(np.inf))]
+    inside = np.linspace(-edge, edge, 400)
+    x = np.concatenate([inside, near, np.negative(near), [9, -9, 20, 0, -0.0]])
+    return torch.from_numpy(np.column_stack([x, x[::-1]]).astype(np.float32))
+
+
+@built
+@each_variant
+@pytest.mark.parametrize("steepness", [0, 1, 3])
+@pytest.mark.parametrize("curve", [RationalQuadratic(2, 3.0), RationalQuadratic(9, 1.0, 0.01, 0.1)])
+class TestOneSpline:
+    """Errors against double precision are of the size of torch's own in single precision."""
+
+    def test_it_is_that_of_torch_in_the_box_outside_and_on_the_border(
+        self, variant, steepness, curve
+    ):
+        single, x = one_curve(curve, steepness), across(curve)
+        none, double = x[:, :0], single.select([0]).double()
+        packed = pack(single.weights.detach() * single.mask, layout_of(single.architecture))[0]
+        workspace = Workspace(single.architecture, 0, variant)
+        with torch.no_grad():
+            for way in ("forward", "inverse"):
+                found = getattr(workspace, way)(packed, none, x, none)
+                near, exact = getattr(single, way)(x[None]), getattr(double, way)(x.double()[None])
+                for ours, torchs, expected in zip(found, near, exact, strict=True):
+                    error = (torchs - expected).abs().max()
+                    assert (ours - expected[0]).abs().max() < 4 * error + 1e-6
+        outside = x.abs() > curve.bound
+        torch.testing.assert_close(found[0][outside], x[outside], rtol=1e-6, atol=0)
+
+    def test_its_gradient_is_that_of_autograd(self, variant, steepness, curve):
+        single, x = one_curve(curve, steepness), across(curve)
+        gradients = []
+        for stack in (single.select([0]).double(), single):
+            loss = -stack.log_prob(x.to(stack.weights)[None]).mean()
+            gradients.append(torch.autograd.grad(loss, stack.weights)[0][0])
+        expected, near = gradients
+        layout = layout_of(single.architecture)
+        packed, mask = pack(torch.stack([single.weights.detach()[0], single.mask]), layout)
+        gradient, every = torch.empty_like(packed), torch.arange(len(x), dtype=torch.int32)
+        workspace = Workspace(single.architecture, 0, variant)
+        workspace.loss(packed, x[0, :0], x, (every, len(x), 0), len(x), gradient)
+        found = unpack((gradient * mask)[None], layout)[0]
+        error = (near - expected).abs().max()
+        assert (found - expected).abs().max() < 4 * error + 1e-6 * expected.abs().max()
 
 
 def lanes_of(engine, architecture: Architecture, stars: torch.Tensor, options: FitOptions) -> Lanes:
@@ -204,13 +290,10 @@ TASKS = [task(0, 600), task(200, 400), task(200, 400, complement=True), task(550
 
 
 @built
-@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("architecture", [SMALL, replace(SMALL, batch_norm=True), SPLINES], ids=str)
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
-def test_a_fit_is_that_of_torch_whatever_the_threads(stars, batch_norm, schedule):
-    architecture, options = (
-        replace(SMALL, batch_norm=batch_norm),
-        replace(OPTIONS, schedule=schedule),
-    )
+def test_a_fit_is_that_of_torch_whatever_the_threads(stars, architecture, schedule):
+    batch_norm, options = architecture.batch_norm, replace(OPTIONS, schedule=schedule)
     expected = fit(architecture, stars, TASKS, options)
     found = fit(architecture, stars, TASKS, options, engine=NATIVE)
     threads = fit(architecture, stars, TASKS, replace(options, threads=3), engine=NATIVE)
@@ -237,10 +320,11 @@ def test_a_fit_is_that_of_torch_whatever_the_threads(stars, batch_norm, schedule
 @built
 @pytest.mark.parametrize("column", [0, 1, 2])
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
-def test_a_bad_star_is_seen_and_its_flows_fail_after_two_retries(stars, column, bad):
+@pytest.mark.parametrize("architecture", [SMALL, SPLINES], ids=str)
+def test_a_bad_star_is_seen_and_its_flows_fail_after_two_retries(stars, column, bad, architecture):
     poisoned = Stars(stars.train.clone(), stars.held_out)
     poisoned.train[570, column] = bad
-    fitted = fit(SMALL, poisoned, TASKS, OPTIONS, engine=NATIVE)
+    fitted = fit(architecture, poisoned, TASKS, OPTIONS, engine=NATIVE)
     assert fitted.failed.tolist() == [True, False, True, True]
     assert [r.outcome for r in fitted.history if r.flow == 3] == ["retried", "retried", "failed"]
     assert torch.isnan(fitted.weights[3]).all()
@@ -249,10 +333,11 @@ def test_a_bad_star_is_seen_and_its_flows_fail_after_two_retries(stars, column, 
 
 @built
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
-def test_a_bad_weight_anywhere_makes_the_loss_bad(stars, bad):
-    drawn = FlowStack.draw(SMALL, [np.random.default_rng(0)])
-    layout, places = layout_of(SMALL), drawn.mask.nonzero().flatten().tolist()
-    workspace = Workspace(SMALL)
+@pytest.mark.parametrize("architecture", [SMALL, SPLINES], ids=str)
+def test_a_bad_weight_anywhere_makes_the_loss_bad(stars, bad, architecture):
+    drawn = FlowStack.draw(architecture, [np.random.default_rng(0)])
+    layout, places = layout_of(architecture), drawn.mask.nonzero()[:, -1].tolist()
+    workspace = Workspace(architecture)
     order = torch.arange(600, dtype=torch.int32)
     for place in places:
         weights = drawn.weights.detach().clone()
@@ -266,8 +351,9 @@ def test_a_bad_weight_anywhere_makes_the_loss_bad(stars, bad):
 
 
 @built
-def test_samples_are_those_of_torch():
-    stack = wild_stack(SMALL).float()
+@pytest.mark.parametrize("architecture", [SMALL, SPLINES], ids=str)
+def test_samples_are_those_of_torch(architecture):
+    stack = wild_stack(architecture).float()
     condition = torch.full((2, 5000, 1), 0.4)
     ours, theirs = (
         s.sample(5000, condition, generator=torch.Generator().manual_seed(3))
@@ -294,11 +380,34 @@ def test_wrong_shapes_are_refused():
 
 @built
 def test_auto_is_native_on_the_cpu_and_torch_elsewhere():
-    assert choose_engine("auto", SMALL, torch.device("cpu")) is NATIVE
+    for served in (SMALL, SPLINES, replace(SMALL, mixing="permutation")):
+        assert choose_engine("auto", served, torch.device("cpu")) is NATIVE
     assert choose_engine("torch", SMALL, torch.device("cpu")) is TORCH
     assert choose_engine("auto", SMALL, torch.device("cuda")) is TORCH
     with pytest.raises(ValueError, match="engine is native, but that runs on the CPU"):
         choose_engine("native", SMALL, torch.device("cuda"))
+
+
+@built
+@pytest.mark.parametrize(
+    ("architecture", "reason"),
+    [
+        (Architecture(2, 1, 2, (12,), family="iaf"), "no kernel for the family iaf"),
+        (Architecture(2, 1, 2, (12,), family="rqs_coupling"), "for the family rqs_coupling"),
+        (replace(SMALL, mixing="lu"), "no kernel for blocks mixed by lu"),
+        (spline(2, 1, 2, (12,), RationalQuadratic(), base="uniform"), "for a uniform base"),
+    ],
+    ids=str,
+)
+def test_what_the_kernel_cannot_do_torch_does_and_one_line_says_so(architecture, reason, caplog):
+    _tell.cache_clear()
+    with caplog.at_level(logging.INFO, "viamachinae.flows"):
+        for _ in range(3):
+            assert choose_engine("auto", architecture, torch.device("cpu")) is TORCH
+    assert len(caplog.records) == 1
+    assert reason in caplog.text
+    with pytest.raises(ValueError, match=reason):
+        choose_engine("native", architecture, torch.device("cpu"))
 
 
 def test_without_the_kernel_torch_takes_over_and_one_line_says_so(monkeypatch, caplog):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from functools import cache
 from typing import Literal, NamedTuple
 
 import torch
@@ -11,6 +13,8 @@ from viamachinae.flows.kernel import library
 from viamachinae.flows.lanes import Lanes, TorchLanes
 from viamachinae.flows.native import NativeLanes, NativeStack
 from viamachinae.flows.stack import FlowStack
+
+logger = logging.getLogger("viamachinae.flows")
 
 EngineName = Literal["auto", "torch", "native"]
 
@@ -32,12 +36,16 @@ class Engine(NamedTuple):
     lanes: type[Lanes]
 
 
+NOT_BUILT = "it was not built with this installation, which needs a C++ compiler"
+
 TORCH = Engine("torch", FlowStack, TorchLanes)
 NATIVE = Engine("native", NativeStack, NativeLanes)
 
 
 def choose_engine(wanted: EngineName, architecture: Architecture, device: torch.device) -> Engine:
     """The engine to use; ``auto`` is ``native`` where that can do the work, else ``torch``.
+
+    Why it cannot stands in the log once.
 
     Raises
     ------
@@ -51,16 +59,25 @@ def choose_engine(wanted: EngineName, architecture: Architecture, device: torch.
         return NATIVE
     if wanted == "native":
         raise ValueError(f"engine is native, but {why_not}; use auto or torch")
+    if why_not != NOT_BUILT:  # of that, `library` has told
+        _tell(why_not)
     return TORCH
+
+
+@cache
+def _tell(why_not: str) -> None:
+    logger.info("flows run on torch, not on the native engine: %s", why_not)
 
 
 def _why_not_native(architecture: Architecture, device: torch.device) -> str:
     if device.type != "cpu":
         return f"that runs on the CPU and the device is {device.type}"
-    if architecture.family != "maf":
+    if architecture.family not in ("maf", "rqs_autoregressive"):
         return f"that has no kernel for the family {architecture.family}"
-    if architecture.mixing != "reversal":
-        return f"that has no kernel for blocks mixed by {architecture.mixing}"
+    if architecture.mixing == "lu":
+        return "that has no kernel for blocks mixed by lu"
+    if architecture.base != "normal":
+        return f"that has no kernel for a {architecture.base} base"
     if library() is None:
-        return "it was not built with this installation, which needs a C++ compiler"
+        return NOT_BUILT
     return ""

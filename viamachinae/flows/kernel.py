@@ -1,45 +1,53 @@
-"""The compiled kernel of the affine flow (kernels/maf.cpp): finding it, and talking to it."""
+"""The compiled kernel of the flows (kernels/flow.cpp): finding it, and talking to it."""
 
 from __future__ import annotations
 
 import ctypes
 import logging
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from ctypes import POINTER, c_double, c_float, c_int, c_int64, c_void_p
+from collections.abc import Callable, Iterable, Iterator
+from ctypes import POINTER, Array, Structure, byref, c_double, c_float, c_int, c_int64, c_void_p
 from functools import cache
 from importlib.util import find_spec
-from math import prod
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from viamachinae.flows.architecture import Architecture
-from viamachinae.flows.blocks import Autoregressive
-from viamachinae.flows.networks import MaskedMLP
+from viamachinae.flows.layout import network_of
+from viamachinae.flows.mixing import Permutation, Reversal
 
 logger = logging.getLogger("viamachinae.flows")
 
-Index = NDArray[np.int64]
 Tensors = tuple[Tensor, Tensor]
 
 # From the widest vectors to none in particular.
 VARIANTS = ("avx512", "avx2", "generic")
-# Columns of a matrix are padded to a multiple of this.
-PADDING = 4
+
+
+class _Shape(Structure):
+    """The struct of that name in kernels/shape.h."""
+
+    _fields_ = (
+        *((name, c_int) for name in ("features", "conditions", "blocks", "batch_norm")),
+        *((name, c_int) for name in ("affine", "bins")),
+        *((name, c_float) for name in ("bound", "min_width", "min_height", "min_slope")),
+        ("n_hidden", c_int),
+        *((name, POINTER(c_int)) for name in ("hidden", "degrees", "places")),
+    )
+
 
 SIGNATURES = {
-    "maf_runs_here": (c_int, []),
-    "maf_create": (c_void_p, [*[c_int] * 5, POINTER(c_int), POINTER(c_int), c_int]),
-    "maf_destroy": (None, [c_void_p]),
-    "maf_width": (c_int64, [c_void_p]),
-    "maf_forward": (None, [*[c_void_p] * 5, c_int64, c_void_p, c_void_p]),
-    "maf_inverse": (None, [*[c_void_p] * 5, c_int64, c_void_p, c_void_p]),
-    "maf_loss": (c_double, [*[c_void_p] * 5, *[c_int64] * 3, c_void_p]),
-    "maf_update": (None, [*[c_void_p] * 5, c_int64, *[c_float] * 4]),
-    "maf_peak": (c_double, [c_int64]),
+    "flow_runs_here": (c_int, []),
+    "flow_create": (c_void_p, [POINTER(_Shape), c_int]),
+    "flow_destroy": (None, [c_void_p]),
+    "flow_width": (c_int64, [c_void_p]),
+    "flow_forward": (None, [*[c_void_p] * 5, c_int64, c_void_p, c_void_p]),
+    "flow_inverse": (None, [*[c_void_p] * 5, c_int64, c_void_p, c_void_p]),
+    "flow_loss": (c_double, [*[c_void_p] * 5, *[c_int64] * 3, c_void_p]),
+    "flow_update": (None, [*[c_void_p] * 5, c_int64, *[c_float] * 4]),
+    "flow_peak": (c_double, [c_int64]),
 }
 
 
@@ -86,35 +94,24 @@ class Workspace:
         loaded = library() if variant is None else _load(variant)
         if loaded is None:
             raise RuntimeError("the native engine was not built with this installation")
-        degrees = _network(architecture).degrees()[1:]
-        hidden = architecture.hidden
         self.library = loaded
-        self.handle = loaded.maf_create(
-            architecture.features,
-            architecture.conditions,
-            architecture.blocks,
-            architecture.batch_norm,
-            len(hidden),
-            (c_int * len(hidden))(*hidden),
-            (c_int * sum(hidden))(*np.concatenate(degrees).tolist()),
-            tile,
-        )
+        self.handle = loaded.flow_create(byref(_shape_of(architecture)), tile)
         if self.handle is None:
             raise RuntimeError("no memory for the native engine")
-        weakref.finalize(self, loaded.maf_destroy, self.handle)
+        weakref.finalize(self, loaded.flow_destroy, self.handle)
 
     @property
     def width(self) -> int:
         """Floats in a row of packed weights."""
-        return int(self.library.maf_width(self.handle))
+        return int(self.library.flow_width(self.handle))
 
     def forward(self, packed: Tensor, statistics: Tensor, x: Tensor, given: Tensor) -> Tensors:
         """Of x (N, d) with conditions (N, m), for one flow: z (N, d) and ln abs(dz/dx) (N,)."""
-        return self._map(self.library.maf_forward, packed, statistics, x, given)
+        return self._map(self.library.flow_forward, packed, statistics, x, given)
 
     def inverse(self, packed: Tensor, statistics: Tensor, z: Tensor, given: Tensor) -> Tensors:
         """The inverse of `forward`: x and ln abs(dx/dz)."""
-        return self._map(self.library.maf_inverse, packed, statistics, z, given)
+        return self._map(self.library.flow_inverse, packed, statistics, z, given)
 
     def loss(
         self,
@@ -137,7 +134,7 @@ class Workspace:
             last comes the first again.
         """
         order, count, cursor = rows
-        result: float = self.library.maf_loss(
+        result: float = self.library.flow_loss(
             self.handle,
             packed.data_ptr(),
             statistics.data_ptr(),
@@ -164,7 +161,7 @@ class Workspace:
         `options` are learning rate, weight decay and the gradient's greatest length; what `mask`
         hides is zeroed in `gradient`.
         """
-        self.library.maf_update(
+        self.library.flow_update(
             packed.data_ptr(),
             gradient.data_ptr(),
             moments[0].data_ptr(),
@@ -198,62 +195,47 @@ class Workspace:
         return mapped, log_det
 
 
-def pack(rows: Tensor, layout: Tensor) -> Tensor:
-    """Rows (K, P) of a `FlowStack`, masked, in the kernel's layout; zeros in the padding."""
-    padded = torch.cat([rows, rows.new_zeros(len(rows), 1)], dim=1)
-    return padded.index_select(1, torch.where(layout < 0, rows.shape[1], layout))
+def _shape_of(architecture: Architecture) -> _Shape:
+    spline = architecture.spline
+    sizes = (spline.bound, spline.min_width, spline.min_height, spline.min_slope) if spline else ()
+    degrees = np.concatenate(network_of(architecture).degrees()[1:])
+    hidden = architecture.hidden
+    return _Shape(
+        architecture.features,
+        architecture.conditions,
+        architecture.blocks,
+        architecture.batch_norm,
+        spline is None or architecture.affine_first,
+        spline.bins if spline else 0,
+        *(sizes or [0.0] * 4),
+        len(hidden),
+        _integers(hidden),
+        _integers(degrees.tolist()),
+        _integers(_places(architecture)),
+    )
 
 
-def unpack(packed: Tensor, layout: Tensor) -> Tensor:
-    """The inverse of `pack`."""
-    used = layout >= 0
-    rows = packed.new_empty(len(packed), int(used.sum()))
-    rows[:, layout[used]] = packed[:, used]
-    return rows
-
-
-@cache
-def layout_of(architecture: Architecture) -> Tensor:
-    """For each place of the kernel's row of weights, the place in a `FlowStack`'s; -1: padding.
-
-    The layout is described in kernels/maf.cpp.
-    """
-    parts: list[Index] = []
-    start = 0
+def _places(architecture: Architecture) -> Iterator[int]:
+    """For each block but the first, the place in it of each feature of the block before."""
     for transform in architecture.transforms():
-        places: dict[str, Index] = {}
-        for name, shape in transform.shapes().items():
-            places[name] = np.arange(start, start + prod(shape)).reshape(shape)
-            start += prod(shape)
-        if isinstance(transform, Autoregressive):
-            parts.extend(_network_places(transform.network, places))
-        else:
-            parts.extend(places.values())
-    return torch.from_numpy(np.concatenate([part.ravel() for part in parts]))
+        if isinstance(transform, Reversal):
+            yield from reversed(range(architecture.features))
+        elif isinstance(transform, Permutation):
+            yield from np.argsort(transform.order).tolist()
 
 
-def _network_places(network: MaskedMLP, places: Mapping[str, Index]) -> Iterator[Index]:
-    """A matrix a layer: bias, inputs by degree, padding."""
-    last = len(network.hidden)
-    for layer, degrees in enumerate(network.degrees()):
-        weight, bias = places[f"weight{layer}"], places[f"bias{layer}"]
-        matrix = np.column_stack([bias, weight[:, np.argsort(degrees, kind="stable")]])
-        if layer == last:
-            matrix = matrix[np.arange(len(matrix)).reshape(2, -1).T.ravel()]
-        yield np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % PADDING)), constant_values=-1)
-
-
-def _network(architecture: Architecture) -> MaskedMLP:
-    return MaskedMLP(architecture.features, architecture.conditions, architecture.hidden, outputs=2)
+def _integers(values: Iterable[int]) -> Array[c_int]:
+    listed = list(values)
+    return (c_int * len(listed))(*listed)
 
 
 @cache
 def _load(variant: str) -> ctypes.CDLL | None:
-    spec = find_spec(f"viamachinae.flows._maf_{variant}")
+    spec = find_spec(f"viamachinae.flows._flow_{variant}")
     if spec is None or spec.origin is None:
         return None
     loaded = ctypes.CDLL(spec.origin)
     for name, (result, arguments) in SIGNATURES.items():
         function = getattr(loaded, name)
         function.restype, function.argtypes = result, arguments
-    return loaded if loaded.maf_runs_here() else None
+    return loaded if loaded.flow_runs_here() else None

@@ -1,4 +1,4 @@
-"""The native engine: the affine flow in a compiled kernel, on the CPU.
+"""The native engine: autoregressive flows in a compiled kernel, on the CPU.
 
 It computes what the torch engine computes, in float32 and another order of summation.
 """
@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from viamachinae.flows.kernel import Workspace, layout_of, pack, unpack
+from viamachinae.flows.kernel import Workspace
 from viamachinae.flows.lanes import FitOptions, ModelState
+from viamachinae.flows.layout import layout_of, pack, unpack
 from viamachinae.flows.optimiser import AdamState
 from viamachinae.flows.stack import FlowStack
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace maf {
+namespace kernel {
 
 constexpr float BETA_MEAN = 0.9f;              // as in optimiser.py
 constexpr float BETA_SQUARE = 0.999f;          // as in optimiser.py
@@ -41,4 +41,4 @@ inline void adam(float* weights, const float* gradient, float* mean, float* squa
   }
 }
 
-}  // namespace maf
+}  // namespace kernel

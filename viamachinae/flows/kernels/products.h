@@ -5,7 +5,7 @@
 
 #include "vectors.h"
 
-namespace maf {
+namespace kernel {
 
 enum class Then { nothing, rectify, gate };
 
@@ -100,4 +100,4 @@ inline void outer_rows(int first, int last, const float* g, const float* in, flo
   }
 }
 
-}  // namespace maf
+}  // namespace kernel

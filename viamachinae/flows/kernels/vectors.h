@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
-namespace maf {
+namespace kernel {
 
 #if defined(__AVX512F__)
 constexpr int LANES = 16, REGISTERS = 32;
@@ -31,6 +31,7 @@ typedef int32_t QuadInt __attribute__((vector_size(16), may_alias));
 inline Vec load(const float* from) { return *reinterpret_cast<const Vec*>(from); }
 inline void store(float* to, Vec value) { *reinterpret_cast<Vec*>(to) = value; }
 inline Vec all(float value) { return value - Vec{}; }
+inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
 inline Vec magnitude(Vec x) { return (Vec)((Int)x & 0x7fffffff); }
 // NaN stays NaN, so that a bad number is seen in the loss.
 inline Vec rectified(Vec x) { return x < 0 ? Vec{} : x; }
@@ -70,21 +71,4 @@ inline Quad sums(const Vec* x) {
   return SHUFFLE(ab, cd, 0, 1, 4, 5) + SHUFFLE(ab, cd, 2, 3, 6, 7);
 }
 
-// e^x for abs(x) < 80, to 2 units in the last place: 2^n times a Taylor polynomial on
-// abs(r) < ln(2) / 2, with ln(2) in two parts (Cody & Waite). NaN stays NaN.
-inline Vec exponential(Vec x) {
-  const float shift = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
-  const Vec shifted = x * 1.44269504f + shift;
-  const Vec n = shifted - shift;
-  const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  Vec p = r * (1.0f / 5040) + 1.0f / 720;
-  p = p * r + 1.0f / 120;
-  p = p * r + 1.0f / 24;
-  p = p * r + 1.0f / 6;
-  p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  return p * (Vec)(((Int)shifted << 23) + (127 << 23));
-}
-
-}  // namespace maf
+}  // namespace kernel

@@ -1,7 +1,8 @@
-// The affine masked autoregressive flow on one CPU core: density, inverse and training step.
+// The masked autoregressive flow, with affine maps, rational-quadratic splines or both, on one
+// CPU core: density, inverse and training step.
 //
-// Called through ctypes by viamachinae/flows/native.py, which also owns the layout of weights.
-// Compiled several times, for different instruction sets; native.py loads the best that runs.
+// Called through ctypes by viamachinae/flows/kernel.py; layout.py has the layout of weights.
+// Compiled several times, for different instruction sets; kernel.py loads the best that runs.
 //
 // Why it is fast:
 // - Stars stand in vector lanes. An activation is a row of stars; weights are broadcast.
@@ -16,7 +17,11 @@
 // gain and offset of the batch norm, if any. Column 0 of a matrix is the bias (row 0 of each
 // layer's activations is constantly 1); the other columns are the units below in order of
 // degree, conditions first; columns are padded with zeros to a multiple of 4. The last layer
-// has rows shift, log scale of feature 0, then of feature 1, ...
+// has the raw parameters of feature 0, then those of feature 1, ...
+//
+// The files, each built on those after it: adam.h; flow.h; shape.h, network.h and batch_norm.h; the
+// maps of single features chain.h, affine.h and spline.h, all of them a univariate.h; products.h,
+// functions.h and memory.h; vectors.h.
 
 #include <cmath>
 #include <cstdint>
@@ -31,10 +36,11 @@
 #define EXPORT extern "C" __attribute__((visibility("default")))
 #endif
 
-using maf::Flow;
+using kernel::Flow;
+using kernel::Shape;
 
 // Whether this processor has the instructions that this file was compiled for.
-EXPORT int maf_runs_here() {
+EXPORT int flow_runs_here() {
 #if defined(__AVX512F__)
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("fma");
 #elif defined(__AVX2__)
@@ -45,56 +51,54 @@ EXPORT int maf_runs_here() {
 }
 
 // A workspace for one thread, or null where memory is short; a `tile` of 0 lets it choose.
-EXPORT Flow* maf_create(int features, int conditions, int blocks, int batch_norm, int n_hidden,
-                        const int* hidden, const int* degrees, int tile) {
+EXPORT Flow* flow_create(const Shape* shape, int tile) {
   try {
-    return new Flow(features, conditions, blocks, batch_norm != 0, n_hidden, hidden, degrees,
-                    tile);
+    return new Flow(*shape, tile);
   } catch (const std::bad_alloc&) {
     return nullptr;
   }
 }
 
-EXPORT void maf_destroy(Flow* flow) { delete flow; }
+EXPORT void flow_destroy(Flow* flow) { delete flow; }
 
 // Floats in a row of weights.
-EXPORT int64_t maf_width(const Flow* flow) { return flow->width(); }
+EXPORT int64_t flow_width(const Flow* flow) { return flow->width(); }
 
-EXPORT void maf_forward(Flow* flow, const float* weights, float* statistics, const float* x,
+EXPORT void flow_forward(Flow* flow, const float* weights, float* statistics, const float* x,
                         const float* condition, int64_t n, float* z, float* log_det) {
   flow->forward(weights, statistics, x, condition, n, z, log_det);
 }
 
-EXPORT void maf_inverse(Flow* flow, const float* weights, float* statistics, const float* z,
+EXPORT void flow_inverse(Flow* flow, const float* weights, float* statistics, const float* z,
                         const float* condition, int64_t n, float* x, float* log_det) {
   flow->inverse(weights, statistics, z, condition, n, x, log_det);
 }
 
-EXPORT double maf_loss(Flow* flow, const float* weights, float* statistics, const float* stars,
+EXPORT double flow_loss(Flow* flow, const float* weights, float* statistics, const float* stars,
                        const int32_t* order, int64_t count, int64_t cursor, int64_t batch,
                        float* gradient) {
   return flow->loss(weights, statistics, stars, order, count, cursor, batch, gradient);
 }
 
 // One update by Adam, the `step`-th, after shortening the gradient to max_norm.
-EXPORT void maf_update(float* weights, float* gradient, float* mean, float* square,
+EXPORT void flow_update(float* weights, float* gradient, float* mean, float* square,
                        const float* mask, int64_t n, float step, float learning_rate,
                        float weight_decay, float max_norm) {
-  const float shorten = maf::shortening(gradient, mask, n, max_norm);
-  const float root = std::sqrt(1 - std::pow(maf::BETA_SQUARE, step));
-  const float rate = learning_rate * root / (1 - std::pow(maf::BETA_MEAN, step));
-  maf::adam(weights, gradient, mean, square, n, shorten, rate, weight_decay, maf::EPSILON * root);
+  const float shorten = kernel::shortening(gradient, mask, n, max_norm);
+  const float root = std::sqrt(1 - std::pow(kernel::BETA_SQUARE, step));
+  const float rate = learning_rate * root / (1 - std::pow(kernel::BETA_MEAN, step));
+  kernel::adam(weights, gradient, mean, square, n, shorten, rate, weight_decay, kernel::EPSILON * root);
 }
 
 // Does nothing but multiply and add, in registers, and says how often: the ruler of a benchmark.
-EXPORT double maf_peak(int64_t rounds) {
+EXPORT double flow_peak(int64_t rounds) {
   constexpr int sums = 10;  // enough to hide the latency of an addition
   volatile float seed = 0.5f;
-  const maf::Vec factor = maf::all(seed), added = maf::all(seed);
-  maf::Vec total[sums];
-  for (int i = 0; i < sums; ++i) total[i] = maf::all(float(i));
+  const kernel::Vec factor = kernel::all(seed), added = kernel::all(seed);
+  kernel::Vec total[sums];
+  for (int i = 0; i < sums; ++i) total[i] = kernel::all(float(i));
   for (int64_t round = 0; round < rounds; ++round)
     for (int i = 0; i < sums; ++i) total[i] = total[i] * factor + added;
-  for (int i = 0; i < sums; ++i) seed = seed + maf::sum(total[i]);
-  return 2.0 * sums * maf::LANES * double(rounds);
+  for (int i = 0; i < sums; ++i) seed = seed + kernel::sum(total[i]);
+  return 2.0 * sums * kernel::LANES * double(rounds);
 }

@@ -1,0 +1,48 @@
+// One zeroed piece of memory for all rows of stars.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+
+#include "vectors.h"
+
+namespace kernel {
+
+inline int rounded_up(long n, int multiple) {
+  return int((n + multiple - 1) / multiple) * multiple;
+}
+
+// Used twice by the same sequence of `take`: to count, and after `allocate` to hand out.
+class Memory {
+ public:
+  explicit Memory(int stars) : tile(rounded_up(stars, STEP)), ld(spread(tile)) {}
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() { std::free(floats); }
+
+  const int tile;  // stars in a row
+  const long ld;   // floats from one row to the next
+
+  void allocate() {
+    const long total = taken * ld;
+    floats = static_cast<float*>(std::aligned_alloc(LINE, size_t(total) * sizeof(float)));
+    if (!floats) throw std::bad_alloc();
+    std::fill(floats, floats + total, 0.0f);
+    taken = 0;
+  }
+
+  float* take(long rows) {
+    taken += rows;
+    return floats ? floats + (taken - rows) * ld : nullptr;
+  }
+
+ private:
+  float* floats = nullptr;
+  long taken = 0;
+
+  // An odd number of cache lines between rows, so that a column of rows spreads over the cache.
+  static long spread(int stars) { return rounded_up(stars, LINE / 2) + LINE / 4; }
+};
+
+}  // namespace kernel
