@@ -258,3 +258,18 @@ def _options(config: TrainConfig) -> FitOptions:
         average_last=config.average_last,
         stack_size=config.stack_size,
     )
+
+
+def lanes_of(config: TrainConfig, features: int) -> int:
+    """How many flows of so many features train side by side on this machine.
+
+    Raises
+    ------
+    BadInputError
+        If CUDA is asked for and absent.
+    ValueError
+        If the native engine is asked for and absent.
+    """
+    device = choose_device(config.device)
+    engine = choose_engine(config.engine, architecture_of(config.flow, features), device)
+    return engine.lanes.width(_options(config), device)
