@@ -83,7 +83,7 @@ def test_what_an_archive_sends_is_counted(
 def test_memory_of_a_patch_by_hand() -> None:
     train = parse_config({"train": {"preset": "paper"}}, "t").train
     few = memory_bytes(1_000_000, 80, Trial(1.0, 1.0, 16, 100_000), train)
-    assert few == 500e6 + 530e6 + 80 * 23 * 100_000
+    assert few == 500e6 + 530e6 + 80 * 33 * 100_000
     many = memory_bytes(1_000_000, 0, Trial(1.0, 1.0, 64, 100_000), train)
     assert many == 500e6 + 656e6
 

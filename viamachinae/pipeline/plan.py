@@ -186,8 +186,8 @@ def memory_bytes(n_stars: int, n_flows: int, trial: Trial, config: TrainConfig) 
 
     The first term is Python with its libraries. A star costs its columns and their copies while
     the disc is cut out and brought into the patch's frame; while flows train, its features and
-    four bytes of order in each lane. A flow costs twice its snapshots, which are gathered at the
-    end, and its own state with Adam's.
+    four bytes of order in each lane. A flow costs three times its snapshots, each kept with a
+    mask of the same size and all gathered at the end, and its own state with Adam's.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def memory_bytes(n_stars: int, n_flows: int, trial: Trial, config: TrainConfig) 
         How many snapshots a flow keeps.
     """
     per_star = max(MEMORY_PER_STAR_TAKEN, MEMORY_PER_STAR_TRAINED + 4 * trial.lanes)
-    flows = n_flows * (2 * config.average_last + 3) * trial.bytes_per_snapshot
+    flows = n_flows * (3 * config.average_last + 3) * trial.bytes_per_snapshot
     return round(MEMORY_FIXED + n_stars * per_star + flows)
 
 

@@ -15,7 +15,9 @@ from viamachinae.score.regions import SignalRegion
 
 # The trial grows through these numbers of stars until it takes so many seconds; in the first of
 # them the libraries wake up.
-TRIAL_STARS, LONG_ENOUGH = (1_000, 16_000, 256_000), 1.0
+TRIAL_STARS, LONG_ENOUGH = (1_000, 8_000, 64_000), 1.0
+# More than one, for what a fit does once is shared by the many epochs and regions of a scan.
+TRIAL_EPOCHS, LEAST_REGIONS = 2, 4
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Trial:
 
 
 def run_trial(config: ScanConfig) -> Trial:
-    """Train on noise for one epoch, with the flows, engine and width of a scan, and score it.
+    """Train on noise for a moment, with the flows, engine and width of a scan, and score it.
 
     Time is that of the processor, so that whatever else runs on the machine does not count; where
     flows train on a GPU it is that of the clock.
@@ -68,18 +70,16 @@ def _measure(config: ScanConfig, n_stars: int, clock: Callable[[], float]) -> tu
     draw = np.random.default_rng(0).normal(size=(n_stars, len(features) + 1))
     x, condition = draw[:, :-1], draw[:, -1:]
     # A region has two flows; a stack that is not full would be slower than a scan's.
-    n_regions = max(2, (lanes + 1) // 2)
+    n_regions = max(LEAST_REGIONS, (lanes + 1) // 2)
     regions = [SignalRegion("pm_lam", 0.0, 9.0, n_stars // 2, n_stars // 2)] * n_regions
-    one_epoch = config.train.model_copy(update={"epochs": 1, "average_last": 1})
+    short = config.train.model_copy(update={"epochs": TRIAL_EPOCHS, "average_last": 1})
     begin = clock()
-    trained, _ = anode.train(
-        x, condition, regions, one_epoch, seed=0, patch="trial", features=features
-    )
+    trained, _ = anode.train(x, condition, regions, short, seed=0, patch="trial", features=features)
     trained_at = clock()
     scores = anode.score(trained, x, condition, np.arange(n_stars), config.train.device)
     scored_at = clock()
     trial = Trial(
-        updates_per_second=n_regions * n_stars / (trained_at - begin),
+        updates_per_second=n_regions * n_stars * TRIAL_EPOCHS / (trained_at - begin),
         scores_per_second=2 * len(scores) / (scored_at - trained_at),
         lanes=lanes,
         bytes_per_snapshot=trained.weights.shape[-1] * trained.weights.element_size(),
