@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import astropy.units as u
+import healpy
 import numpy as np
 import pytest
 from astropy.coordinates import ICRS, Galactic, SkyCoord, SkyOffsetFrame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from viamachinae.config import CentreTiling, HealpixTiling
-from viamachinae.sky import LMC, SMC, Patch, overlaps, patch_id, tile
+from viamachinae.config import CentreTiling, HealpixEbv, HealpixTiling
+from viamachinae.errors import BadInputError
+from viamachinae.sky import LMC, SMC, Patch, dusty_patches, overlaps, patch_id, tile
 
 CENTRES = [(148.6, 24.2), (0.0, 0.0), (359.95, -30.0), (12.0, 90.0), (12.0, -90.0), (80.0, 89.7)]
 
@@ -127,3 +131,48 @@ def test_no_stars_have_no_positions() -> None:
     patch = patch_at(10.0, 20.0)
     assert [values.shape for values in patch.to_frame([], [], [], [])] == [(0,)] * 4
     assert [values.shape for values in patch.from_frame([], [], [], [])] == [(0,)] * 4
+
+
+# --- the dust cut ---------------------------------------------------------------------------
+
+
+def dusty_north(path: Path) -> Path:
+    """A map with 0.3 mag within 40 deg of the Galactic north pole, 0.1 elsewhere."""
+    _, b = healpy.pix2ang(32, np.arange(healpy.nside2npix(32)), lonlat=True)
+    healpy.write_map(path, np.where(b > 50, 0.3, 0.1), coord="G", dtype=np.float64)
+    return path
+
+
+def test_dusty_patches_are_left_out_and_named(tmp_path: Path) -> None:
+    ebv = HealpixEbv(source="healpix", path=dusty_north(tmp_path / "map.fits"))
+    everything = tile(HealpixTiling())
+    config = HealpixTiling(ebv=ebv, max_ebv=0.2)
+    clear, dusty = tile(config), dusty_patches(config)
+    assert sorted([*clear, *(patch for patch, _ in dusty)], key=everything.index) == everything
+    assert [patch for patch in everything if patch in clear] == clear
+    for patch, reason in dusty:
+        assert patch.centre.galactic.b.deg > 40
+        assert reason == "E(B-V) 0.30 mag exceeds sky.max_ebv of 0.2"
+    assert max(patch.centre.galactic.b.deg for patch in clear) < 50
+    assert dusty_patches(HealpixTiling()) == []
+
+
+def test_a_dust_cut_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
+    ebv = HealpixEbv(source="healpix", path=dusty_north(tmp_path / "map.fits"))
+    with pytest.raises(
+        BadInputError, match=r"leaves out all 1 patches \(l[0-9.]+_b\+90\.0: E\(B-V\)"
+    ):
+        tile(CentreTiling(tiling="centres", centres=[(192.85948, 27.12825)], ebv=ebv, max_ebv=0.2))
+    holes = np.full(healpy.nside2npix(32), healpy.UNSEEN)
+    healpy.write_map(tmp_path / "holes.fits", holes, coord="G", dtype=np.float64)
+    unknown = HealpixEbv(source="healpix", path=tmp_path / "holes.fits")
+    with pytest.raises(BadInputError, match="no value in the patch"):
+        tile(HealpixTiling(ebv=unknown, max_ebv=0.2))
+
+
+@pytest.mark.parametrize(
+    "half", [{"max_ebv": 0.2}, {"ebv": {"source": "healpix", "path": "map.fits"}}]
+)
+def test_a_limit_and_a_map_belong_together(half: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="give both"):
+        HealpixTiling.model_validate(half)

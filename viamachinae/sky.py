@@ -1,4 +1,4 @@
-"""The tiling of the sky into patches, and the frame of a patch: pure geometry."""
+"""The tiling of the sky into patches, and the frame of a patch: geometry, and the dust cut."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from astropy.coordinates import ICRS, Galactic, SkyCoord, SkyOffsetFrame
 from numpy.typing import ArrayLike, NDArray
 
 from viamachinae.config import CentreTiling, HealpixTiling, SkyConfig
+from viamachinae.dust import disc_percentiles, open_map
 from viamachinae.errors import BadInputError
 
 Array = NDArray[np.float64]
@@ -21,6 +22,10 @@ Array = NDArray[np.float64]
 # Gaia Collaboration (Luri et al.) 2021 (SMC).
 LMC = SkyCoord(78.76 * u.deg, -69.19 * u.deg)
 SMC = SkyCoord(12.80 * u.deg, -73.15 * u.deg)
+
+
+# The dust cut looks at this percentile of E(B-V): a cloud over a tenth of the disc counts (ours).
+DUST_PERCENT = 90.0
 
 
 class FramePositions(NamedTuple):
@@ -132,13 +137,55 @@ def patch_id(l_deg: float, b_deg: float) -> str:
 
 
 def tile(config: SkyConfig) -> list[Patch]:
-    """All patches of a tiling, in a fixed order.
+    """All patches of a tiling, in a fixed order, those left out for their dust not among them.
 
     Raises
     ------
     BadInputError
-        If two centres share an id, or the configuration names a patch that the tiling lacks.
+        If two centres share an id, the configuration names a patch that the tiling lacks, the
+        map of E(B-V) cannot be read, or it leaves out every patch.
     """
+    return _by_dust(config)[0]
+
+
+class DustyPatch(NamedTuple):
+    """A patch that is left out for its dust, and why in words."""
+
+    patch: Patch
+    reason: str
+
+
+def dusty_patches(config: SkyConfig) -> list[DustyPatch]:
+    """The patches that the dust cut leaves out; raises as `tile` does."""
+    return _by_dust(config)[1]
+
+
+def _by_dust(config: SkyConfig) -> tuple[list[Patch], list[DustyPatch]]:
+    patches = _all_patches(config)
+    if config.max_ebv is None:
+        return patches, []
+    centres = SkyCoord([p.ra for p in patches] * u.deg, [p.dec for p in patches] * u.deg)
+    ebv = disc_percentiles(
+        open_map(config.ebv), centres, config.evaluation_radius_deg, DUST_PERCENT
+    )
+    clear, dusty = [], []
+    for patch, found in zip(patches, ebv, strict=True):
+        if found <= config.max_ebv:
+            clear.append(patch)
+        elif np.isnan(found):
+            dusty.append(DustyPatch(patch, "the map of sky.ebv has no value in the patch"))
+        else:
+            reason = f"E(B-V) {found:.2f} mag exceeds sky.max_ebv of {config.max_ebv:g}"
+            dusty.append(DustyPatch(patch, reason))
+    if not clear:
+        raise BadInputError(
+            f"sky.max_ebv: leaves out all {len(patches)} patches ({dusty[0].patch.id}: "
+            f"{dusty[0].reason}); raise it, or check the map and its factor"
+        )
+    return clear, dusty
+
+
+def _all_patches(config: SkyConfig) -> list[Patch]:
     if isinstance(config, CentreTiling):
         centres = SkyCoord(config.centres, unit=u.deg)
     else:

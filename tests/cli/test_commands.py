@@ -94,6 +94,8 @@ def test_scan_patch_link_status(folder: Path) -> None:
     planned = viamachinae("plan", "scan.yaml", cwd=folder)
     assert planned.returncode == 0, planned.stderr
     assert patch in planned.stdout
+    for_machines = viamachinae("plan", "scan.yaml", "--json", cwd=folder)
+    assert [one["patch"] for one in json.loads(for_machines.stdout)["patches"]] == [patch]
 
 
 @pytest.mark.parametrize("option", ["--schema", "--defaults", "--table"])
@@ -159,6 +161,17 @@ def test_patch_that_the_tiling_lacks(folder: Path) -> None:
     refused(viamachinae("scan", "scan.yaml", *tiling, cwd=folder), "l1.0_b+2.0", "sky.patches")
     twice = ["--set", "sky.centres=[[150, 30], [150, 30]]"]
     refused(viamachinae("scan", "scan.yaml", *twice, cwd=folder), "sky.centres")
+
+
+def test_dust_that_cannot_be_had(folder: Path) -> None:
+    column = ["--set", "preprocess.ebv={source: column, column_name: red}"]
+    refused(viamachinae("scan", "scan.yaml", *column, cwd=folder), "stars.parquet", "'red'", "ebv")
+    path = ["--set", "preprocess.ebv={source: healpix, path: dust.fits}"]
+    refused(viamachinae("plan", "scan.yaml", *path, cwd=folder), "dust.fits", "No such file")
+    (folder / "dust.fits").write_text("no map")
+    refused(viamachinae("scan", "scan.yaml", *path, cwd=folder), "dust.fits", "HEALPix")
+    cut = ["--set", "sky.max_ebv=0.2"]
+    refused(viamachinae("scan", "scan.yaml", *cut, cwd=folder), "max_ebv", "map")
 
 
 def test_truncated_file(folder: Path) -> None:

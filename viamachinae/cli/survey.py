@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,40 +12,59 @@ from rich.table import Table
 
 from viamachinae.cli.arguments import ConfigFile, Overrides, settings_of
 
+if TYPE_CHECKING:
+    from viamachinae.pipeline.plan import Needs, PatchPlan
 
-def plan(config: ConfigFile, overrides: Overrides = None) -> None:
-    """Say what a scan would do: patches, stars, flows, time and disk."""
+
+def plan(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+) -> None:
+    """Say what a scan would take: patches, stars, flows, time, memory, disk and download."""
     settings, _ = settings_of(config, overrides)
-    from viamachinae.pipeline.plan import plan as run
+    from viamachinae.cli.progress import watching
+    from viamachinae.pipeline import plan as planning
+    from viamachinae.sky import dusty_patches
 
-    plans = run(settings)
+    # What the stages have to say is for the run, not for the plan.
+    with watching(0, quiet=True, log_json=False):
+        plans = planning.plan(settings)
+    left_out = dusty_patches(settings.sky)
+    if as_json:
+        typer.echo(json.dumps(planning.as_json(plans, left_out), indent=1))
+        return
+    _print_plans(plans)
+    for patch, reason in left_out:
+        Console().print(f"left out: {patch.id}: {reason}", highlight=False)
+    Console().print(
+        "Hours are those of one core or GPU, from a short trial of this machine's speed; memory "
+        "is that of one patch at its peak; sizes are in MB."
+    )
+
+
+def _print_plans(plans: list[PatchPlan]) -> None:
+    from viamachinae.pipeline.plan import total
+
     table = Table(title=f"{len(plans)} patches")
-    for name in ("patch", "ra", "dec", "stars", "regions", "flows", "hours", "disk (MB)"):
+    for name in ("patch", "stars", "regions", "flows", "hours", "memory", "disk", "download"):
         table.add_column(name, justify="left" if name == "patch" else "right", no_wrap=True)
     for row in plans:
-        table.add_row(
-            row.patch.id,
-            f"{row.patch.ra:.2f}",
-            f"{row.patch.dec:+.2f}",
-            f"{row.n_stars:,}",
-            str(row.n_regions),
-            str(row.n_flows),
-            f"{row.seconds / 3600:.2f}",
-            f"{row.n_bytes / 1e6:.0f}",
-        )
+        table.add_row(row.patch.id, *_cells(row))
     table.add_section()
-    table.add_row(
-        "all",
-        "",
-        "",
-        f"{sum(row.n_stars for row in plans):,}",
-        str(sum(row.n_regions for row in plans)),
-        str(sum(row.n_flows for row in plans)),
-        f"{sum(row.seconds for row in plans) / 3600:.2f}",
-        f"{sum(row.n_bytes for row in plans) / 1e6:.0f}",
-    )
+    table.add_row("all", *_cells(total(plans)))
     Console().print(table)
-    Console().print("Hours are those of one worker, from a short trial of this machine's speed.")
+
+
+def _cells(row: Needs) -> tuple[str, ...]:
+    sizes = (row.memory_bytes, row.disk_bytes, row.download_bytes)
+    return (
+        f"{row.n_stars:,}",
+        str(row.n_regions),
+        str(row.n_flows),
+        f"{row.seconds / 3600:.2f}",
+        *(f"{size / 1e6:.0f}" for size in sizes),
+    )
 
 
 def status(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:

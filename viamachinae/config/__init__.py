@@ -5,6 +5,7 @@ three Via Machinae papers (arXiv:2104.12789, 2303.01529, 2509.08064), ANODE is a
 "ours" marks a choice of this package. An unknown option is an error.
 """
 
+from viamachinae.config.dust import ColumnEbv, EbvConfig, HealpixEbv, MapConfig, NoEbv, SfdEbv
 from viamachinae.config.galaxy import GalaxyConfig, Gap, GreatCircleTrack, OrbitTrack, StreamConfig
 from viamachinae.config.inspect import InspectConfig
 from viamachinae.config.link import (
@@ -29,6 +30,8 @@ __all__ = [
     "AnodeConfig",
     "CandidateConfig",
     "CentreTiling",
+    "ColumnEbv",
+    "EbvConfig",
     "Feature",
     "FiducialCuts",
     "FilesQuery",
@@ -36,12 +39,15 @@ __all__ = [
     "GalaxyConfig",
     "Gap",
     "GreatCircleTrack",
+    "HealpixEbv",
     "HealpixTiling",
     "InspectConfig",
     "LineConfig",
     "LinkConfig",
     "MafConfig",
+    "MapConfig",
     "Model",
+    "NoEbv",
     "OrbitTrack",
     "PreprocessConfig",
     "ProtoclusterConfig",
@@ -52,6 +58,7 @@ __all__ = [
     "RqsConfig",
     "Scan",
     "ScanConfig",
+    "SfdEbv",
     "SimulateQuery",
     "SkyConfig",
     "StreamConfig",

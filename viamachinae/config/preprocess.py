@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from viamachinae.config.dust import EbvConfig, NoEbv
 from viamachinae.config.model import Model, Positive
 
 Feature = Literal["phi", "lam", "pm", "colour", "mag"]
@@ -43,10 +44,31 @@ class PreprocessConfig(Model):
     )
     colour_column: str = Field("bp_rp", description="Column that is the colour (VM1).")
     mag_column: str = Field("phot_g_mean_mag", description="Column that is the magnitude (VM1).")
+    ebv: EbvConfig = NoEbv()
+    extinction_law: Literal["release", "gaia_dr2", "gaia_dr3"] = Field(
+        "release",
+        description="Extinction in G, BP and RP; release takes the law of query.release (ours).",
+    )
     fiducial: FiducialCuts = FiducialCuts()
+
+    @property
+    def dereddens(self) -> bool:
+        """Whether colour and magnitude are freed of extinction."""
+        return self.ebv.source != "none"
 
     @model_validator(mode="after")
     def _features_once_with_both_positions(self) -> PreprocessConfig:
         if len(set(self.features)) != len(self.features):
             raise ValueError("features holds a name twice; name each feature once")
+        return self
+
+    @model_validator(mode="after")
+    def _dereddens_gaia_bands_alone(self) -> PreprocessConfig:
+        own = (self.colour_column, self.mag_column)
+        if self.dereddens and own != ("bp_rp", "phot_g_mean_mag"):
+            raise ValueError(
+                "ebv needs colour_column bp_rp and mag_column phot_g_mean_mag, for the extinction "
+                "laws are those of Gaia's bands; set ebv to {source: none} for photometry that "
+                "is corrected already"
+            )
         return self

@@ -6,15 +6,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from viamachinae.config.dust import MapConfig, NoEbv
 from viamachinae.config.model import Model, Positive, default_tag
 
 
 class Tiling(Model):
-    """What every tiling has: how far stars are taken around a patch centre."""
+    """What every tiling has: how far stars are taken around a centre, and through how much dust."""
 
     radius_deg: Positive = Field(15.0, description="Patch radius for training (VM1).")
     evaluation_radius_deg: Positive = Field(
         10.0, description="Patch radius for evaluation; patches overlap if these discs do (VM1)."
+    )
+    ebv: MapConfig = NoEbv()
+    max_ebv: Positive | None = Field(
+        None,
+        description="Patches are left out where the 90th percentile of E(B-V) over the evaluation "
+        "disc exceeds this, mag; needs a map in ebv (ours).",
     )
 
     @model_validator(mode="after")
@@ -24,6 +31,12 @@ class Tiling(Model):
                 "evaluation_radius_deg must not exceed radius_deg: stars are scored only where "
                 "the densities were learned"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _dust_cut_has_map_and_limit(self) -> Tiling:
+        if (self.max_ebv is None) != (self.ebv.source == "none"):
+            raise ValueError("max_ebv and the map in ebv make the dust cut together; give both")
         return self
 
 

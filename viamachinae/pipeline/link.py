@@ -16,6 +16,7 @@ from viamachinae.options import to_yaml
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
 from viamachinae.pipeline.status import outcome_of, patch_records
+from viamachinae.preprocess.photometry import photometric_names
 from viamachinae.sky import Patch, tile
 from viamachinae.store.files import (
     content_hash,
@@ -108,6 +109,8 @@ def _inspect(
     linked: Record,
     watch: Watcher,
 ) -> Record:
+    names = photometric_names(config.preprocess)
+
     def do(_: Advance) -> Ending:
         members = read_table(run.members)
         background = _surroundings(config, run, members)
@@ -119,7 +122,7 @@ def _inspect(
             members=members,
             background=background,
             max_figures=config.inspect.max_figures,
-            photometry=(config.preprocess.colour_column, config.preprocess.mag_column),
+            photometry=(names["colour"], names["mag"]),
         )
         write_text(run.page, page(report))
         return "done", ""

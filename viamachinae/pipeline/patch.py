@@ -16,7 +16,7 @@ from viamachinae.link.hough import hough_plane
 from viamachinae.link.protoclusters import find_protoclusters
 from viamachinae.link.roi import regions_of_interest
 from viamachinae.pipeline.events import Watcher, unwatched
-from viamachinae.pipeline.sources import open_source
+from viamachinae.pipeline.sources import input_fingerprint, open_source
 from viamachinae.pipeline.stage import STAGE_NAMES, Advance, Ending, Stage, Task, run_task
 from viamachinae.preprocess.patch import needed_columns, preprocess
 from viamachinae.score import anode
@@ -43,7 +43,7 @@ def _training_options(config: ScanConfig) -> list[Any]:
 
 PREPROCESS = Stage(
     "preprocess",
-    ("sky", "catalog", "query", "preprocess", "simulate"),
+    ("sky", "dust", "catalog", "query", "preprocess", "simulate"),
     lambda config: [config.sky.model_dump(mode="json"), config.preprocess.model_dump(mode="json")],
 )
 TRAIN = Stage("train", ("flows", "score"), _training_options)
@@ -98,7 +98,7 @@ def patch(
     stage : str, optional
         The last stage to run; by default all.
     fingerprint : str, optional
-        Hash of the source, where the caller knows it already.
+        What `input_fingerprint` gives, where the caller knows it already.
 
     Returns
     -------
@@ -120,7 +120,8 @@ def patch(
     work = _Work(RunFolder(out), config, known[patch_id], watch)
     last = STAGE_NAMES.index(stage) if stage else len(STAGE_NAMES) - 1
     with one_thread():
-        return _through_stages(work, fingerprint or open_source(config).fingerprint(), last)
+        known_input = fingerprint or input_fingerprint(config, open_source(config))
+        return _through_stages(work, known_input, last)
 
 
 def _through_stages(work: _Work, fingerprint: str, last: int) -> list[Record]:
@@ -145,7 +146,7 @@ def _preprocess(work: _Work, fingerprint: str) -> Record:
         source = open_source(config)
         columns = needed_columns(config.preprocess, source.columns(), source.name)
         taken = source.stars(where.ra, where.dec, where.radius_deg, columns)
-        stars, cutflow = preprocess(taken, where, config.preprocess)
+        stars, cutflow = preprocess(taken, where, config.preprocess, config.query.release)
         write_json(cutflow_path, cutflow.as_dict())
         if not len(stars):
             return "no_work", f"{source.name} holds no usable star within the patch"

@@ -1,142 +1,242 @@
-"""What a scan would do: stars, flows, time and disk, patch by patch."""
+"""What a scan would take, patch by patch: stars, flows, time, memory, disk and download."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from astropy.table import Table
 
-from viamachinae.config import RegionsConfig, Scan, ScanConfig
-from viamachinae.pipeline.patch import one_thread
-from viamachinae.pipeline.sources import open_source
-from viamachinae.preprocess.patch import needed_columns
+from viamachinae.catalog.release import RELEASES
+from viamachinae.config import RegionsConfig, Scan, ScanConfig, TrainConfig
+from viamachinae.pipeline.sources import checked_source
+from viamachinae.pipeline.trial import Trial, run_trial
+from viamachinae.preprocess.patch import needed_columns, preprocess
 from viamachinae.query.source import Source
-from viamachinae.score import anode
-from viamachinae.score.regions import SignalRegion, signal_regions
-from viamachinae.sky import Patch, tile
+from viamachinae.score.regions import signal_regions
+from viamachinae.sky import DustyPatch, Patch, tile
 
 # Stars from which the distribution of proper motions in a patch is estimated.
 SAMPLE = 20_000
-# Stars and regions of the trial that measures the speed of training.
-TRIAL_STARS, TRIAL_REGIONS = 10_000, 8
-# Bytes a star takes in stars.parquet, and a star and region in scores.parquet: measured on the
-# demo, rounded up.
-BYTES_PER_STAR = 100
-BYTES_PER_SCORE = 30
+
+# Sources whose stars come over a network.
+REMOTE = frozenset({"archive"})
+
+# Disk, measured on simulated patches, rounded up: bytes of a star in stars.parquet, of a star and
+# region in scores.parquet, and of all lines and protoclusters of a region.
+DISK_PER_STAR, DISK_PER_SCORE, DISK_PER_REGION = 110, 30, 5_000
+
+# Main memory, measured on simulated patches of 48 000, 403 000 and 2 015 000 stars: Python and its
+# libraries, and bytes a star while stars are taken and while flows train.
+MEMORY_FIXED = 500e6
+MEMORY_PER_STAR_TAKEN, MEMORY_PER_STAR_TRAINED = 530, 400
+
+# Seconds that a patch takes to start a process, and a signal region to have its lines found, on
+# one core: measured on the demo, rounded up (ours).
+SECONDS_PER_PATCH, SECONDS_PER_REGION = 4.0, 0.06
 
 
 @dataclass(frozen=True)
-class PatchPlan:
-    """What one patch would take.
+class Needs:
+    """What a patch, or a scan, would take.
 
     Attributes
     ----------
     n_stars : int
-        Stars in the training disc.
+        Stars of the source in the training disc.
     n_regions, n_flows : int
         Signal regions of all scans, and the flows trained for them.
     seconds : float
-        Training time of one worker on this machine.
-    n_bytes : int
+        Time of one worker with a core, or a GPU, to itself.
+    memory_bytes : int
+        Peak of main memory; see `memory_bytes`.
+    disk_bytes : int
         Disk for its files.
+    download_bytes : int
+        What its stars weigh in the columns asked of an archive, as plain numbers; zero for stars
+        that are here. Stars that overlapping patches share count in each.
     """
 
-    patch: Patch
     n_stars: int
     n_regions: int
     n_flows: int
     seconds: float
-    n_bytes: int
+    memory_bytes: int
+    disk_bytes: int
+    download_bytes: int
+
+    def as_dict(self) -> dict[str, int | float]:
+        """The numbers by name, for a JSON file."""
+        numbers = {field.name: getattr(self, field.name) for field in fields(Needs)}
+        return {**numbers, "seconds": round(self.seconds, 1)}
+
+
+@dataclass(frozen=True)
+class PatchPlan(Needs):
+    """What one patch would take."""
+
+    patch: Patch
+
+
+def total(plans: Sequence[PatchPlan]) -> Needs:
+    """Add up the plans of patches; memory is that of the patch that needs most."""
+    sums = {field.name: sum(getattr(one, field.name) for one in plans) for field in fields(Needs)}
+    return Needs(**{**sums, "memory_bytes": max((one.memory_bytes for one in plans), default=0)})
+
+
+def as_json(plans: Sequence[PatchPlan], left_out: Sequence[DustyPatch]) -> dict[str, Any]:
+    """Everything for a JSON file: ``patches``, those ``left_out`` with a reason, and ``total``."""
+    return {
+        "patches": [
+            {"patch": one.patch.id, "ra": one.patch.ra, "dec": one.patch.dec, **one.as_dict()}
+            for one in plans
+        ],
+        "left_out": [{"patch": patch.id, "reason": reason} for patch, reason in left_out],
+        "total": total(plans).as_dict(),
+    }
 
 
 def plan(config: ScanConfig) -> list[PatchPlan]:
     """Plan a scan without running it.
 
-    The proper motions of at most `SAMPLE` stars at the middle of each patch stand for all of
-    it; the speed of training is measured in a trial of a few seconds.
+    At most about `SAMPLE` stars at the middle of each patch stand for all of it; the speed of
+    training and scoring is measured in a trial of a few seconds, with the configured flows and
+    engine.
 
     Raises
     ------
     BadInputError
-        If the source cannot be read or lacks a column.
+        If the source cannot be read or lacks a column, or a map of E(B-V) cannot be read.
     """
-    source = open_source(config)
-    needed_columns(config.preprocess, source.columns(), source.name)
-    trial = _trial(config)
-    return [_plan_patch(config, source, patch, trial) for patch in tile(config.sky)]
+    source = checked_source(config)
+    patches = tile(config.sky)
+    trial = run_trial(config)
+    return [_plan_patch(config, source, patch, trial) for patch in patches]
 
 
 @dataclass(frozen=True)
-class _Trial:
-    """Star updates a second in training, and bytes that the weights of a flow take."""
+class _Sample:
+    """The stars at the middle of a patch, as preprocessed.
 
-    rate: float
-    bytes_per_flow: int
+    Attributes
+    ----------
+    stars : Table
+        The usable ones.
+    share, fiducial_share : float
+        Part that the sample is of the patch's stars, and of its fiducial ones.
+    seconds : float
+        Time that it took to read and preprocess them.
+    """
 
-
-def _trial(config: ScanConfig) -> _Trial:
-    """Train on noise for one epoch."""
-    features = config.preprocess.features
-    draw = np.random.default_rng(0).normal(size=(TRIAL_STARS, len(features) + 1))
-    half = TRIAL_STARS // 2
-    regions = [SignalRegion("pm_lam", 0.0, 9.0, half, half)] * TRIAL_REGIONS
-    one_epoch = config.train.model_copy(update={"epochs": 1, "average_last": 1})
-    with one_thread():
-        begin = time.perf_counter()
-        trained, _ = anode.train(
-            draw[:, :-1], draw[:, -1:], regions, one_epoch, seed=0, patch="trial", features=features
-        )
-        seconds = time.perf_counter() - begin
-    weights = trained.weights
-    per_snapshot = weights.numel() * weights.element_size() // (2 * TRIAL_REGIONS)
-    return _Trial(TRIAL_REGIONS * TRIAL_STARS / seconds, per_snapshot * config.train.average_last)
+    stars: Table
+    share: float
+    fiducial_share: float
+    seconds: float
 
 
-def _plan_patch(config: ScanConfig, source: Source, patch: Patch, trial: _Trial) -> PatchPlan:
+class _Work(NamedTuple):
+    """Flows to train in a scan, and stars to score with them, summed over the regions."""
+
+    n_flows: int
+    n_scores: int
+
+
+def _plan_patch(config: ScanConfig, source: Source, patch: Patch, trial: Trial) -> PatchPlan:
     n_stars = source.count(patch.ra, patch.dec, patch.radius_deg)
-    n_regions = n_scores = 0
-    if n_stars:
-        share, sample = _sample(source, patch, n_stars)
-        for scan in config.regions.scans:
-            counts = _region_counts(sample[scan], scan, config.regions, share)
-            n_regions += len(counts)
-            n_scores += sum(counts)
-    n_flows = 2 * n_regions
-    updates = n_regions * n_stars * config.train.epochs
+    sample = _sample(config, source, patch, n_stars) if n_stars else None
+    if sample is None or not len(sample.stars):
+        return PatchPlan(n_stars, 0, 0, SECONDS_PER_PATCH, round(MEMORY_FIXED), 0, 0, patch)
+    scans = [_work(sample, scan, config.regions) for scan in config.regions.scans]
+    n_flows, n_scores = sum(scan.n_flows for scan in scans), sum(scan.n_scores for scan in scans)
+    n_regions, n_usable = n_flows // 2, len(sample.stars) / sample.share
+    snapshots = n_flows * config.train.average_last
+    seconds = (
+        SECONDS_PER_PATCH
+        + sample.seconds / sample.share
+        # The two flows of a region see all stars of the patch between them.
+        + n_regions * n_usable * config.train.epochs / trial.updates_per_second
+        + 2 * n_scores * config.train.average_last / trial.scores_per_second
+        + n_regions * SECONDS_PER_REGION
+    )
+    disk_bytes = (
+        n_usable * DISK_PER_STAR
+        + n_scores * DISK_PER_SCORE
+        + n_regions * DISK_PER_REGION
+        + snapshots * trial.bytes_per_snapshot
+    )
+    most_flows = max(scan.n_flows for scan in scans)
     return PatchPlan(
-        patch,
         n_stars,
         n_regions,
         n_flows,
-        updates / trial.rate,
-        n_stars * BYTES_PER_STAR + n_scores * BYTES_PER_SCORE + n_flows * trial.bytes_per_flow,
+        seconds,
+        memory_bytes(n_stars, most_flows, trial, config.train),
+        round(disk_bytes),
+        n_stars * _row_bytes(config, source) if config.query.source in REMOTE else 0,
+        patch,
     )
 
 
-def _sample(
-    source: Source, patch: Patch, n_stars: int
-) -> tuple[float, dict[Scan, NDArray[np.float64]]]:
-    """Share of the patch's stars that are sampled, and their proper motions in its frame."""
+def memory_bytes(n_stars: int, n_flows: int, trial: Trial, config: TrainConfig) -> int:
+    """Peak of a patch's main memory: ``500 MB + stars max(530 B, 400 B + 4 B lanes) + flows``.
+
+    The first term is Python with its libraries. A star costs its columns and their copies while
+    the disc is cut out and brought into the patch's frame; while flows train, its features and
+    four bytes of order in each lane. A flow costs three times its snapshots, each kept with a
+    mask of the same size and all gathered at the end, and its own state with Adam's.
+
+    Parameters
+    ----------
+    n_stars : int
+        Stars in the training disc.
+    n_flows : int
+        Flows of one scan.
+    trial : Trial
+        Size of a flow, and how many train side by side.
+    config : TrainConfig
+        How many snapshots a flow keeps.
+    """
+    per_star = max(MEMORY_PER_STAR_TAKEN, MEMORY_PER_STAR_TRAINED + 4 * trial.lanes)
+    flows = n_flows * (3 * config.average_last + 3) * trial.bytes_per_snapshot
+    return round(MEMORY_FIXED + n_stars * per_star + flows)
+
+
+def _row_bytes(config: ScanConfig, source: Source) -> int:
+    """Bytes of a star in the archive's own types."""
+    release = RELEASES[config.query.release].columns
+    columns = needed_columns(config.preprocess, source.columns(), source.name)
+    return sum(release[name].dtype.itemsize if name in release else 8 for name in columns)
+
+
+def _sample(config: ScanConfig, source: Source, patch: Patch, n_stars: int) -> _Sample:
+    """Preprocess the stars of a disc at the middle of a patch.
+
+    Reading is taken to cost in proportion to the stars, which is too much for a file that is read
+    whole for however small a disc.
+    """
     radius_deg = patch.radius_deg * min(1.0, math.sqrt(SAMPLE / n_stars))
-    stars = source.stars(patch.ra, patch.dec, radius_deg, ["ra", "dec", "pmra", "pmdec"])
-    frame = patch.to_frame(*(np.asarray(stars[name]) for name in ("ra", "dec", "pmra", "pmdec")))
-    return len(stars) / n_stars, {"pm_phi": frame.pm_phi, "pm_lam": frame.pm_lam}
+    begin = time.process_time()
+    columns = needed_columns(config.preprocess, source.columns(), source.name)
+    stars = source.stars(patch.ra, patch.dec, radius_deg, columns)
+    usable = preprocess(stars, patch, config.preprocess, config.query.release).stars
+    seconds = time.process_time() - begin
+    evaluated = min(1.0, (radius_deg / patch.evaluation_radius_deg) ** 2)
+    return _Sample(usable, len(stars) / n_stars, evaluated, seconds)
 
 
-def _region_counts(
-    pm: NDArray[np.float64], scan: Scan, config: RegionsConfig, share: float
-) -> list[int]:
-    """Stars in each signal region of a patch, from a sample of its stars."""
-    if share == 0.0:
-        return []
+def _work(sample: _Sample, scan: Scan, config: RegionsConfig) -> _Work:
+    """What the signal regions of a scan take, from a sample of the patch's stars."""
     scaled = config.model_copy(
         update={
-            "min_stars": max(1, round(config.min_stars * share)),
-            "max_stars": max(1, round(config.max_stars * share)),
+            "min_stars": max(1, round(config.min_stars * sample.share)),
+            "max_stars": max(1, round(config.max_stars * sample.share)),
         }
     )
-    finite = pm[np.isfinite(pm)]
-    return [round(region.n_signal / share) for region in signal_regions(finite, scan, scaled)]
+    pm, fiducial = np.asarray(sample.stars[scan]), np.asarray(sample.stars["fiducial"])
+    regions = signal_regions(pm, scan, scaled)
+    scored = sum(np.count_nonzero(fiducial & region.contains(pm)) for region in regions)
+    return _Work(2 * len(regions), round(scored / sample.fiducial_share))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +14,18 @@ from viamachinae.options import to_yaml
 from viamachinae.pipeline.events import Event, Watcher, unwatched
 from viamachinae.pipeline.link import link
 from viamachinae.pipeline.patch import patch as run_patch
-from viamachinae.pipeline.sources import open_source
+from viamachinae.pipeline.sources import checked_source, input_fingerprint
 from viamachinae.pipeline.status import is_good, write_status
 from viamachinae.pipeline.workers import work_through
-from viamachinae.preprocess.patch import needed_columns
 from viamachinae.query.source import Source
 from viamachinae.score.anode import choose_device
 from viamachinae.simulate.source import SimulatedSky
-from viamachinae.sky import tile
+from viamachinae.sky import dusty_patches, tile
 from viamachinae.store.files import remove_leftovers, write_table, write_text
 from viamachinae.store.records import Record, provenance, write_record
 from viamachinae.store.run import RunFolder
+
+logger = logging.getLogger("viamachinae.pipeline")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def scan(
     """
     source = prepare(config, out)
     patches = [patch.id for patch in tile(config.sky)]
-    job = functools.partial(_job, config, out, source.fingerprint())
+    job = functools.partial(_job, config, out, input_fingerprint(config, source))
     records = work_through(
         job,
         patches,
@@ -90,10 +92,11 @@ def prepare(config: ScanConfig, out: Path) -> Source:
     Raises
     ------
     BadInputError
-        If the source lacks what the configuration needs.
+        If the source lacks what the configuration needs, or a map of E(B-V) cannot be read.
     """
-    source = open_source(config)
-    needed_columns(config.preprocess, source.columns(), source.name)
+    source = checked_source(config)
+    for patch, reason in dusty_patches(config.sky):
+        logger.warning("patch %s is left out: %s", patch.id, reason)
     run = RunFolder(out)
     remove_leftovers(out)
     write_text(run.config, to_yaml(config))

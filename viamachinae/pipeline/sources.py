@@ -1,11 +1,16 @@
-"""The source of stars that a configuration names."""
+"""The source of stars that a configuration names, and the dust before them."""
 
 from __future__ import annotations
 
 from viamachinae.config import FilesQuery, ScanConfig
+from viamachinae.dust import map_files
+from viamachinae.errors import BadInputError
+from viamachinae.preprocess.extinction import check_extinction
+from viamachinae.preprocess.patch import needed_columns
 from viamachinae.query.files import FilesSource
 from viamachinae.query.source import Source
 from viamachinae.simulate.source import SimulatedSky
+from viamachinae.store.files import content_hash, file_hash
 
 
 def open_source(config: ScanConfig) -> Source:
@@ -19,3 +24,37 @@ def open_source(config: ScanConfig) -> Source:
     if isinstance(config.query, FilesQuery):
         return FilesSource(config.query)
     return SimulatedSky(config.query, config.seed)
+
+
+def checked_source(config: ScanConfig) -> Source:
+    """Open the source of stars, and find out whether all can be had that a scan needs.
+
+    Raises
+    ------
+    BadInputError
+        If the source cannot be read or lacks a column, or the map of E(B-V) cannot be read.
+    """
+    source = open_source(config)
+    needed_columns(config.preprocess, source.columns(), source.name)
+    check_extinction(config.preprocess, config.query.release)
+    return source
+
+
+def input_fingerprint(config: ScanConfig, source: Source) -> str:
+    """Hash of all that decides the stars of a patch: what the source gives, and the map of E(B-V).
+
+    Raises
+    ------
+    BadInputError
+        If the source or the map cannot be read.
+    """
+    maps = map_files(config.preprocess.ebv)
+    if not maps:
+        return source.fingerprint()
+    try:
+        return content_hash([source.fingerprint(), *map(file_hash, maps)])
+    except OSError as error:
+        raise BadInputError(
+            f"{error.filename}: cannot be read ({error.strerror}); preprocess.ebv must name the "
+            "map's files"
+        ) from None

@@ -10,7 +10,7 @@ from viamachinae.config import ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.options import read_config
 from viamachinae.pipeline.stage import stage_places
-from viamachinae.sky import tile
+from viamachinae.sky import dusty_patches, tile
 from viamachinae.store.files import write_json
 from viamachinae.store.records import GOOD, Outcome, Record, read_record, worst
 from viamachinae.store.run import RunFolder
@@ -18,6 +18,8 @@ from viamachinae.store.run import RunFolder
 
 def status(out: Path) -> list[Record]:
     """Records of a run that exist, patch by patch in the order of the tiling.
+
+    A patch left out for its dust comes after the others, as stage ``tile`` without work.
 
     Raises
     ------
@@ -38,8 +40,14 @@ def patch_records(config: ScanConfig, run: RunFolder, patch: str) -> list[Record
 
 def _records(config: ScanConfig, run: RunFolder) -> list[Record]:
     records = [one for patch in tile(config.sky) for one in patch_records(config, run, patch.id)]
+    records += [_left_out(patch.id, reason) for patch, reason in dusty_patches(config.sky)]
     above = [read_record(run.record(stage)) for stage in ("link", "inspect")]
     return records + [record for record in above if record is not None]
+
+
+def _left_out(patch: str, reason: str) -> Record:
+    """What stands for a patch that the tiling leaves out for its dust."""
+    return Record("tile", patch, None, "no_work", reason, 0.0, key="", inputs={}, outputs={})
 
 
 def outcome_of(records: Sequence[Record]) -> Outcome:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from viamachinae.config import FiducialCuts, PreprocessConfig
 from viamachinae.preprocess.astrometry import is_good_parallax, least_height_kpc
 from viamachinae.preprocess.cutflow import Rule
-from viamachinae.preprocess.photometry import photometric_columns
+from viamachinae.preprocess.extinction import MAX_A0, R_V
+from viamachinae.preprocess.photometry import photometric_columns, photometric_names
 
 Array = NDArray[np.float64]
 
@@ -24,7 +25,7 @@ def usable_rules(
     ----------
     columns : mapping of str to float64 array of shape (n,)
         Gaia's columns of the stars, with ``colour`` and ``mag`` where the catalogue has them,
-        and their distance ``r`` from the patch centre in deg.
+        ``ebv`` where these are dereddened, and their distance ``r`` from the patch centre in deg.
     radius_deg : float
         Radius of the patch.
     config : PreprocessConfig
@@ -36,10 +37,18 @@ def usable_rules(
         Rule("patch_radius", f"r <= {radius_deg:g} deg from the patch centre", r <= radius_deg),
         _present("proper_motion", "pmra and pmdec", columns["pmra"], columns["pmdec"]),
     ]
+    if config.dereddens:
+        rules.append(_ebv_rule(columns["ebv"]))
     for feature, column in photometric_columns(config).items():
         if feature in config.features:
             rules.append(_present(feature, column, columns[feature]))
     return rules
+
+
+def _ebv_rule(ebv: Array) -> Rule:
+    known = np.isfinite(ebv)
+    text = f"E(B-V) known, and no more than the {MAX_A0 / R_V:.2f} mag that can be corrected for"
+    return Rule("has_ebv", text, known & (np.abs(R_V * ebv) <= MAX_A0), missing=~known)
 
 
 def _present(name: str, what: str, *values: Array) -> Rule:
@@ -78,7 +87,7 @@ def fiducial_rules(
 
 def _photometric_rules(columns: Mapping[str, Array], config: PreprocessConfig) -> list[Rule]:
     cuts = config.fiducial
-    names = photometric_columns(config)
+    names = photometric_names(config)
     rules = []
     if cuts.max_mag is not None:
         mag = columns.get("mag")

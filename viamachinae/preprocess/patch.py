@@ -14,7 +14,7 @@ from viamachinae.config import PreprocessConfig
 from viamachinae.preprocess.astrometry import in_frame
 from viamachinae.preprocess.cutflow import CutFlow, apply
 from viamachinae.preprocess.cuts import fiducial_rules, usable_rules
-from viamachinae.preprocess.photometry import photometry, require_features
+from viamachinae.preprocess.photometry import dereddening_columns, photometry, require_features
 from viamachinae.sky import Patch
 
 logger = logging.getLogger("viamachinae.preprocess")
@@ -34,6 +34,7 @@ _UNITS = {
     "pm_lam": _PM,
     "colour": u.mag,
     "mag": u.mag,
+    "ebv": u.mag,
     "fiducial": None,
 }
 
@@ -62,10 +63,11 @@ def needed_columns(
     Raises
     ------
     BadInputError
-        If the column of a feature is not there.
+        If the column of a feature, or of E(B-V), is not there.
     """
     require_features(config, available, source)
     wanted = [config.colour_column, config.mag_column, "phot_g_mean_mag", "bp_rp"]
+    wanted += dereddening_columns(config)
     if config.fiducial.min_height_kpc is not None:
         wanted += ["parallax", "parallax_error"]
     if config.fiducial.max_ruwe is not None:
@@ -74,7 +76,9 @@ def needed_columns(
     return list(dict.fromkeys(always + [name for name in wanted if name in available]))
 
 
-def preprocess(stars: Table, patch: Patch, config: PreprocessConfig) -> Preprocessed:
+def preprocess(
+    stars: Table, patch: Patch, config: PreprocessConfig, release: str = "gaia_dr3"
+) -> Preprocessed:
     """Bring stars into the frame of a patch, drop unusable ones and mark the fiducial ones.
 
     Parameters
@@ -84,24 +88,27 @@ def preprocess(stars: Table, patch: Patch, config: PreprocessConfig) -> Preproce
     patch : Patch
         Frame and radii.
     config : PreprocessConfig
-        Features, photometric columns and cuts.
+        Features, photometric columns, dust and cuts.
+    release : str
+        Gaia's release, for its law of extinction.
 
     Returns
     -------
     Preprocessed
         `stars`: one row a usable star in the order given: ``source_id`` (int64), ``ra``, ``dec``
         (deg), ``pmra``, ``pmdec`` (mas/yr), ``phot_g_mean_mag``, ``bp_rp`` (mag, NaN where the
-        catalogue lacks them), ``phi``, ``lam`` (deg), ``pm_phi``, ``pm_lam`` (mas/yr),
-        ``colour``, ``mag`` (only where their columns are there), all float64, and ``fiducial``
-        (bool); no rows where the disc is empty. `cutflow`: every rule in order.
+        catalogue lacks them; as observed), ``phi``, ``lam`` (deg), ``pm_phi``, ``pm_lam``
+        (mas/yr), ``colour``, ``mag`` (only where their columns are there; dereddened where the
+        configuration says so, and then with ``ebv``, mag), all float64, and ``fiducial`` (bool);
+        no rows where the disc is empty. `cutflow`: every rule in order.
 
     Raises
     ------
     BadInputError
-        If the column of a feature is not there.
+        If the column of a feature is not there, or a map of E(B-V) cannot be read.
     """
     require_features(config, stars.colnames, f"the catalogue of patch {patch.id}")
-    columns = _columns(stars, patch, config)
+    columns = _columns(stars, patch, config, release)
     usable, dropped = apply(usable_rules(columns, patch.radius_deg, config), len(stars), "drop")
     columns = {name: values[usable] for name, values in columns.items()}
     columns |= in_frame(patch, columns)._asdict()
@@ -118,7 +125,7 @@ def preprocess(stars: Table, patch: Patch, config: PreprocessConfig) -> Preproce
 
 
 def _columns(
-    stars: Table, patch: Patch, config: PreprocessConfig
+    stars: Table, patch: Patch, config: PreprocessConfig, release: str
 ) -> dict[str, NDArray[np.float64]]:
     """All columns but the ids as float64, with ``r`` (deg), ``colour`` and ``mag``."""
     columns = {
@@ -128,7 +135,7 @@ def _columns(
     }
     for name in ("phot_g_mean_mag", "bp_rp"):
         columns.setdefault(name, np.full(len(stars), np.nan))
-    columns |= photometry(stars, config)
+    columns |= photometry(stars, config, release)
     columns["r"] = patch.separation_deg(columns["ra"], columns["dec"])
     return columns
 

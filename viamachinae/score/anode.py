@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from viamachinae.config import FlowConfig, TrainConfig
 from viamachinae.errors import BadInputError, UnprocessableError
 from viamachinae.flows.architecture import Architecture
-from viamachinae.flows.engines import NATIVE, choose_engine
+from viamachinae.flows.engines import NATIVE, Engine, choose_engine
 from viamachinae.flows.lanes import FitOptions
 from viamachinae.flows.rows import Rows, Stars, Task
 from viamachinae.flows.scaling import Scaling, Standardisation
@@ -121,10 +121,7 @@ def train(
     """
     device = choose_device(config.device)
     architecture = architecture_of(config.flow, x.shape[1])
-    try:
-        engine = choose_engine(config.engine, architecture, device)
-    except ValueError as error:
-        raise BadInputError(f"train.{error}") from error
+    engine = _engine(config, architecture, device)
     scan = regions[0].scan
     order = np.argsort(condition[:, 0], kind="stable")
     x, condition = x[order], condition[order]
@@ -258,3 +255,23 @@ def _options(config: TrainConfig) -> FitOptions:
         average_last=config.average_last,
         stack_size=config.stack_size,
     )
+
+
+def _engine(config: TrainConfig, architecture: Architecture, device: torch.device) -> Engine:
+    try:
+        return choose_engine(config.engine, architecture, device)
+    except ValueError as error:
+        raise BadInputError(f"train.{error}") from error
+
+
+def lanes_of(config: TrainConfig, features: int) -> int:
+    """How many flows of so many features train side by side on this machine.
+
+    Raises
+    ------
+    BadInputError
+        If CUDA or the native engine is asked for and absent.
+    """
+    device = choose_device(config.device)
+    engine = _engine(config, architecture_of(config.flow, features), device)
+    return engine.lanes.width(_options(config), device)

@@ -1,0 +1,79 @@
+"""The dust in a scan: a changed map, and patches left out."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import healpy
+import numpy as np
+import pytest
+
+from viamachinae.config import ScanConfig
+from viamachinae.errors import BadInputError
+from viamachinae.options import parse_config
+from viamachinae.pipeline.patch import patch
+from viamachinae.pipeline.scan import prepare
+from viamachinae.pipeline.status import status, write_status
+from viamachinae.sky import tile
+from viamachinae.store.files import read_table
+from viamachinae.store.run import RunFolder
+
+
+def write_map(path: Path, ebv: float, beyond: float | None = None) -> Path:
+    """E(B-V) west of RA 154 deg and, where given, east of it."""
+    ra, _ = healpy.pix2ang(32, np.arange(healpy.nside2npix(32)), lonlat=True)
+    values = np.where(ra < 154, ebv, ebv if beyond is None else beyond)
+    healpy.write_map(path, values, coord="C", dtype=np.float64, overwrite=True)
+    return path
+
+
+def behind(small: ScanConfig, path: Path, **sky: object) -> ScanConfig:
+    options = small.model_dump(mode="json")
+    ebv = {"source": "healpix", "path": str(path)}
+    options["preprocess"]["ebv"] = ebv
+    if sky:
+        options["sky"] |= {"ebv": ebv, **sky}
+    return parse_config(options, "dusty")
+
+
+def test_a_changed_map_prepares_the_stars_anew(small: ScanConfig, tmp_path: Path) -> None:
+    path = write_map(tmp_path / "map.fits", 0.1)
+    config, run = behind(small, path), RunFolder(tmp_path / "run")
+    first = tile(config.sky)[0].id
+
+    def prepared() -> tuple[str, float]:
+        (record,) = patch(config, run.root, first, "preprocess")
+        stars = read_table(run.stars(first))
+        return record.inputs["source"], float(np.median(stars["ebv"]))
+
+    before, ebv = prepared()
+    assert ebv == pytest.approx(0.1)
+    assert prepared() == (before, ebv)
+    write_map(path, 0.2)
+    after, ebv = prepared()
+    assert after != before
+    assert ebv == pytest.approx(0.2)
+    rules = [row["rule"] for row in json.loads(run.cutflow(first).read_text())["rules"]]
+    assert "has_ebv" in rules
+    path.unlink()
+    with pytest.raises(BadInputError, match=r"map\.fits"):
+        prepare(config, run.root)
+
+
+def test_patches_left_out_for_dust_are_told(
+    small: ScanConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_map(tmp_path / "map.fits", 0.1, beyond=0.5)
+    config, run = behind(small, path, max_ebv=0.3), RunFolder(tmp_path / "run")
+    dusty = tile(small.sky)[1].id
+    assert [one.id for one in tile(config.sky)] == [tile(small.sky)[0].id]
+    with caplog.at_level(logging.WARNING, logger="viamachinae.pipeline"):
+        prepare(config, run.root)
+    assert f"patch {dusty} is left out: E(B-V) 0.50 mag exceeds" in caplog.text
+    write_status(config, run.root)
+    (row,) = json.loads(run.status.read_text())
+    assert (row["patch"], row["stage"], row["outcome"]) == (dusty, "tile", "no_work")
+    assert "exceeds sky.max_ebv" in row["reason"]
+    assert [record.patch for record in status(run.root)] == [dusty]
