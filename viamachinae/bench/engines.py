@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from viamachinae.bench.library import Flows, Floats, Index, Library, Recipe
-from viamachinae.flows import Architecture, FitOptions, choose_engine
+from viamachinae.bench.library import Floats, Flows, Index, Library, Recipe
+from viamachinae.flows import Architecture, FitOptions, FlowStack, choose_engine
 from viamachinae.flows.engines import Engine, EngineName
 from viamachinae.flows.lanes import ModelState
 from viamachinae.flows.optimiser import AdamState
@@ -56,7 +56,7 @@ class OwnFlows(Flows):
 
     @torch.no_grad()
     def log_prob(self, stars: Floats, /) -> Floats:
-        """ln p of stars (K, N, d + m)."""
+        """Ln p of stars (K, N, d + m)."""
         rows = torch.from_numpy(stars)
         found = self._latest().log_prob(rows[..., : self.features], rows[..., self.features :])
         return np.asarray(found)
@@ -66,7 +66,7 @@ class OwnFlows(Flows):
         given = torch.from_numpy(condition)
         return np.asarray(self._latest().sample(given.shape[1], given, generator=self.noise))
 
-    def _latest(self) -> torch.nn.Module:
+    def _latest(self) -> FlowStack:
         if self.trained:
             states = [self.lanes.get(lane).stack for lane in range(len(self.lanes.loss))]
             with torch.no_grad():

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from viamachinae.bench.library import Flows, Floats, Index, Library, Recipe
+from viamachinae.bench.library import Floats, Flows, Index, Library, Recipe
 from viamachinae.flows import Architecture
 
 # Models in one vmapped computation; 16 trained more slowly, in trials on two kinds of flow.
@@ -75,7 +75,7 @@ class JaxFlows(Flows):
         self.parameters, self.state = jax.block_until_ready(trained)
 
     def log_prob(self, stars: Floats, /) -> Floats:
-        """ln p of stars (K, N, d + m)."""
+        """Ln p of stars (K, N, d + m)."""
         return np.asarray(self._log_prob(self.parameters, stars))
 
     def sample(self, condition: Floats, /) -> Floats:

@@ -33,7 +33,7 @@ class Flows(Protocol):
         """Take steps on the rows `order`, of shape (K, steps, batch), of the training stars."""
 
     def log_prob(self, stars: Floats, /) -> Floats:
-        """ln p of stars (K, N, d + m), features before conditions; shape (K, N)."""
+        """Ln p of stars (K, N, d + m), features before conditions; shape (K, N)."""
 
     def sample(self, condition: Floats, /) -> Floats:
         """One sample for each condition of (K, N, m); shape (K, N, d)."""

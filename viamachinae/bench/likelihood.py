@@ -15,7 +15,7 @@ N_TRAIN = 204_800
 N_HELD_OUT = 20_480
 EPOCHS = 2
 BATCH = 512
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 2e-3
 
 
 class Likelihood(NamedTuple):
@@ -36,5 +36,7 @@ def held_out(shape: str, library: str, epochs: int = EPOCHS) -> Likelihood:
         flows.train(order.reshape(1, -1, BATCH))
     stars = draw_stars(N_HELD_OUT, seed=2)
     parts = np.split(stars[None], N_HELD_OUT // BATCH, axis=1)
-    log_prob = np.concatenate([flows.log_prob(np.ascontiguousarray(part)) for part in parts], axis=1)
+    log_prob = np.concatenate(
+        [flows.log_prob(np.ascontiguousarray(part)) for part in parts], axis=1
+    )
     return Likelihood(shape, library, float(log_prob.astype(np.float64).mean()))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from viamachinae.bench.library import Flows, Floats, Index, Library, Recipe
+from viamachinae.bench.library import Floats, Flows, Index, Library, Recipe
 from viamachinae.flows import Architecture
 
 Build = Callable[[Architecture], nn.Module]
@@ -51,7 +51,9 @@ class ModuleFlows(Flows):
         self.features = features
         self.adam = torch.optim.Adam(module.parameters(), lr=recipe.learning_rate, fused=True)
         steps = recipe.steps
-        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.adam, steps) if steps else None
+        self.schedule = (
+            torch.optim.lr_scheduler.CosineAnnealingLR(self.adam, steps) if steps else None
+        )
 
     def train(self, order: Index, /) -> None:
         """Steps of Adam on the mean of -ln p."""
@@ -67,7 +69,7 @@ class ModuleFlows(Flows):
 
     @torch.no_grad()
     def log_prob(self, stars: Floats, /) -> Floats:
-        """ln p of stars (1, N, d + m)."""
+        """Ln p of stars (1, N, d + m)."""
         rows = torch.from_numpy(stars[0])
         found = self._log_prob(self.module, rows[:, : self.features], rows[:, self.features :])
         return np.asarray(found)[None]
@@ -184,18 +186,30 @@ class _Conditioned(nn.Module):
 
 
 class _Turned(nn.Module):
-    """A block of normflows whose network sees the data, so that densities take one pass.
-
-    The map of single features keeps its direction: that of the affine block never widens a
-    feature on its way to the data by more than 0.1 %, and turned round could not narrow it.
-    """
+    """A block of normflows turned round, so that densities take one pass of its network."""
 
     def __init__(self, block: Any) -> None:
         super().__init__()
         self.block = block
 
     def forward(self, z: Tensor, context: Tensor) -> Any:
-        """Latent space to data, in a pass a feature."""
+        """Latent space to data."""
+        return self.block.inverse(z, context)
+
+    def inverse(self, x: Tensor, context: Tensor) -> Any:
+        """Data to latent space."""
+        return self.block(x, context)
+
+
+class _Affine(_Turned):
+    """An affine block of normflows whose network alone is turned round.
+
+    Its map never widens a feature by more than 0.1 %: turned round too, it could not narrow one,
+    and no flow of such blocks would learn these stars.
+    """
+
+    def forward(self, z: Tensor, context: Tensor) -> Any:
+        """Latent space to data."""
         x, log_det = torch.zeros_like(z), None
         for _ in range(z.shape[1]):
             outputs = self.block.autoregressive_net(x, context)
@@ -231,7 +245,7 @@ def normflows_flow(architecture: Architecture) -> nn.Module:
         made.autoregressive_net = _Conditioned(
             made.autoregressive_net, architecture.conditions, hidden[0]
         )
-        layers.append(_Turned(made))
+        layers.append(_Affine(made) if spline is None else _Turned(made))
     base = normflows.distributions.DiagGaussian(d, trainable=False)
     flow: nn.Module = normflows.ConditionalNormalizingFlow(base, layers[::-1])
     return flow

@@ -83,9 +83,10 @@ def _likelihoods(record: Record) -> list[str]:
         return []
     return [
         "## Held-out likelihood after the same training\n",
-        f"Nats a star: one model, {likelihood.N_TRAIN:,} stars of a mixture of six Gaussians whose means move with the condition, "
-        f"{likelihood.EPOCHS} epochs of batches of {likelihood.BATCH} in the same order, plain Adam "
-        f"from {likelihood.LEARNING_RATE:g} along a cosine to zero. Each library draws its initial weights in its own way.\n",
+        f"Nats a star: one model, {likelihood.N_TRAIN:,} stars of a mixture of six Gaussians "
+        f"whose means move with the condition, {likelihood.EPOCHS} epochs of batches of "
+        f"{likelihood.BATCH} in the same order, plain Adam from {likelihood.LEARNING_RATE:g} along "
+        "a cosine to zero. Each library draws its initial weights in its own way.\n",
         likelihood_table(record.likelihoods),
     ]
 

@@ -82,7 +82,7 @@ def best(case: Case, of_workers: list[dict[str, Rate]]) -> list[Speed]:
     for stack in case.stacks:
         for name in dict.fromkeys(key.split("/")[0] for key in totals):
             groups = LIBRARIES[name].groups(SHAPES[case.shape], stack, case.batch)
-            group = max(groups, key=lambda g: totals[f"{name}/{g}"].cpu)  # noqa: B023
+            group = max(groups, key=lambda g: totals[f"{name}/{g}"].cpu)
             rate = totals[f"{name}/{group}"]
             place = (case.shape, case.work, case.batch, stack, name, group)
             speeds.append(Speed(*place, rate.cpu, rate.wall, needed * rate.cpu / ruler))

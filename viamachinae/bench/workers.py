@@ -66,7 +66,7 @@ def each(
 
 
 def _pin(core: int, barrier: Barrier) -> None:
-    global _barrier  # noqa: PLW0603
+    global _barrier
     _barrier = barrier
     # Before anything is imported that counts cores: XLA makes a thread for each that it sees.
     if hasattr(os, "sched_setaffinity"):

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 
 def bench(
     shape: Annotated[
-        list[str], typer.Option(help="Of flows, as in 8x64x2; may be given several times.")
-    ] = ["8x64x2"],  # noqa: B006
+        list[str] | None, typer.Option(help="Of flows; 8x64x2 by default. May be repeated.")
+    ] = None,
     work: Annotated[
-        list[str], typer.Option(help="training, log_prob, sampling or likelihood.")
-    ] = ["training", "log_prob", "sampling"],  # noqa: B006
-    batch: Annotated[list[int], typer.Option(help="Stars of a model in a step.")] = [512],  # noqa: B006
-    stack: Annotated[list[int], typer.Option(help="Models.")] = [1],  # noqa: B006
+        list[str] | None,
+        typer.Option(help="training, log_prob, sampling (these by default) or likelihood."),
+    ] = None,
+    batch: Annotated[
+        list[int] | None, typer.Option(help="Stars of a model in a step; 512 by default.")
+    ] = None,
+    stack: Annotated[list[int] | None, typer.Option(help="Models; 1 by default.")] = None,
     seconds: Annotated[float, typer.Option(help="Length of a turn.")] = 0.2,
     workers: Annotated[int, typer.Option(help="Cores at work at once.")] = 1,
     out: Annotated[
@@ -31,8 +34,11 @@ def bench(
     """Time the flow engines beside the other libraries of flows that are installed."""
     from viamachinae.bench.run import Selection
     from viamachinae.bench.run import bench as run
+    from viamachinae.bench.shapes import WORKS
 
-    selection = Selection(shape, work, batch, stack, seconds, workers)
+    selection = Selection(
+        shape or ["8x64x2"], work or WORKS, batch or [512], stack or [1], seconds, workers
+    )
     console = Console()
     record = run(
         selection,

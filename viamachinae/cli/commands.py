@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from viamachinae import __version__
+from viamachinae.cli.bench import bench
 from viamachinae.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -247,6 +248,9 @@ def simulate(
 
     truth = run(settings, out)
     _say(f"stars in {out}, injected streams in {truth}")
+
+
+app.command()(bench)
 
 
 @app.command("config")
