@@ -30,7 +30,7 @@ class Flows(Protocol):
     """Flows of one shape in one library's hands: K at once."""
 
     def train(self, order: Index, /) -> None:
-        """Take steps on the rows `order`, of shape (K, steps, batch), of the training stars."""
+        """Take steps on the rows `order`, (K, steps, batch), of the N training stars; N at most."""
 
     def log_prob(self, stars: Floats, /) -> Floats:
         """Ln p of stars (K, N, d + m), features before conditions; shape (K, N)."""
