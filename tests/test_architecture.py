@@ -18,6 +18,7 @@ FLOORS = {
     "sky": 1,
     "flows": 1,
     "catalog": 1,
+    "bench": 2,
     "query": 2,
     "preprocess": 2,
     "score": 2,

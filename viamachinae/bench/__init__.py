@@ -1,0 +1,1 @@
+"""How fast flows train, evaluate and sample, beside other libraries of flows."""
