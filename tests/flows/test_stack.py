@@ -157,7 +157,7 @@ class TestContract:
         assert float((gradient * direction).sum()) == pytest.approx(slope, rel=1e-5, abs=1e-4)
 
     def test_samples_are_the_inverse_of_draws_from_the_base(self, architecture):
-        stack, n = wild_stack(architecture, 3, spread=0.1), 2000
+        stack, n = wild_stack(architecture, 3, spread=0.1), 500
         condition = points(architecture, 3, n)[1]
         x = stack.sample(n, condition, generator=torch.Generator().manual_seed(8))
         again = torch.Generator().manual_seed(8)
