@@ -44,6 +44,7 @@ from viamachinae.flows import Architecture, FlowStack, Rows, Task
 
 CPU = torch.device("cpu")
 HELD_OUT = 0.2
+LEAK_DRAWS = 5000
 
 
 class Sample(NamedTuple):
@@ -53,6 +54,8 @@ class Sample(NamedTuple):
     held_out: torch.Tensor
     log_det: NDArray[np.float64]
     true: NDArray[np.float64]
+    scaling: flows.Scaling
+    truth: Truth
 
 
 class Bench:
@@ -122,13 +125,15 @@ class Bench:
     def _sample(self, truth: str, seed: int) -> Sample:
         """Drawn afresh, and scaled as in `viamachinae.score.anode`."""
         rng = np.random.default_rng([seed, TRUTHS.index(truth)])
-        x, c = self.truths[truth].draw(self.n_stars, rng)
+        density = self.truths[truth]
+        x, c = density.draw(self.n_stars, rng)
         held_out = rng.random(len(x)) < HELD_OUT
-        z, log_det = flows.Scaling.fit(x).forward(x)
+        scaling = flows.Scaling.fit(x)
+        z, log_det = scaling.forward(x)
         given = flows.Standardisation.fit(c[:, None]).forward(c[:, None])
         rows = torch.from_numpy(np.hstack([z, given]).astype(np.float32))
-        true = self.truths[truth].log_prob(x[held_out], c[held_out])
-        return Sample(rows[~held_out], rows[held_out], log_det[held_out], true)
+        true = density.log_prob(x[held_out], c[held_out])
+        return Sample(rows[~held_out], rows[held_out], log_det[held_out], true, scaling, density)
 
 
 def in_turn(parts: Sequence[torch.Tensor]) -> list[Rows]:
@@ -152,9 +157,22 @@ def judged(
     return {
         "nats": float(gap.mean()),
         "error": float(gap.std() / np.sqrt(len(gap))),
+        "leak": leak(stack, sample),
         "spike": float(fall.max(initial=0)),
         "retries": sum(record.outcome != "done" for record in records),
     }
+
+
+def leak(stack: FlowStack, sample: Sample) -> float:
+    """Share of what is learned that lies where the true density is zero, from draws."""
+    given = sample.held_out[:LEAK_DRAWS, stack.architecture.features :]
+    drawn = stack.sample(
+        len(given),
+        given.expand(stack.n_models, -1, -1),
+        generator=torch.Generator().manual_seed(0),
+    )
+    x = sample.scaling.inverse(drawn.flatten(0, 1).numpy())
+    return 1 - float(sample.truth.possible(x).mean())
 
 
 def summary(entry: Entry, record: dict[str, Any]) -> str:
@@ -162,7 +180,8 @@ def summary(entry: Entry, record: dict[str, Any]) -> str:
     return (
         f"{entry.name}, {entry.epochs} epochs, batch {record['batch']}, {record['schedule']} "
         f"{record['rate']:g} | {record['truth']} {record['seed']} | {record['nats']:.4f} "
-        f"± {record['error']:.4f} nats, spike {record['spike']:.3g}, {record['cpu_s']:.1f} CPU s"
+        f"± {record['error']:.4f} nats, leak {record['leak']:.3f}, spike {record['spike']:.3g}, "
+        f"{record['cpu_s']:.1f} CPU s"
     )
 
 

@@ -18,7 +18,7 @@ Record = dict[str, Any]
 
 TRUTHS = ("stars", "clumps")
 CHOOSE, REPORT = (0,), (1, 2, 3)
-RESULTS = ("nats", "error", "spike", "retries", "engine", "cpu_s")
+RESULTS = ("nats", "error", "leak", "spike", "retries", "engine", "cpu_s")
 
 
 class Line(NamedTuple):
@@ -30,6 +30,8 @@ class Line(NamedTuple):
     recipe : Recipe
         The one chosen.
     nats : ndarray of shape (truths, seeds)
+    leak : float
+        Mean share of the learned stars that lies beyond the edges of the true ones.
     spike : float
         The worst of all fits.
     seconds : float
@@ -40,6 +42,7 @@ class Line(NamedTuple):
     entry: Entry
     recipe: Recipe
     nats: np.ndarray[Any, Any]
+    leak: float
     spike: float
     seconds: float
     engine: str
@@ -105,6 +108,7 @@ def lines(
                 entry,
                 recipe,
                 np.reshape([record["nats"] for record in found], (len(TRUTHS), -1)),
+                float(np.mean([r["leak"] for r in found if r["truth"] == "stars"])),
                 max(record["spike"] for record in found),
                 seconds.get(case, np.nan) * 1e6 * entry.epochs,
                 found[0]["engine"],
@@ -134,17 +138,15 @@ def recipe_cells(recipe: Recipe) -> str:
 def result_rows(made: Sequence[Line]) -> list[str]:
     """Mean and range over the seeds."""
     rows = [
-        "| flow | epochs | batch | learning rate | nats, stars | nats, clumps | worst spike | "
-        "CPU s per million stars | engine |",
-        "|---" * 9 + "|",
+        "| flow | epochs | batch | learning rate | nats, stars | leak | nats, clumps | "
+        "worst spike | CPU s per million stars | engine |",
+        "|---" * 10 + "|",
     ]
     for line in made:
-        nats = " | ".join(
-            f"{row.mean():.3f} ({row.min():.3f}–{row.max():.3f})" for row in line.nats
-        )
+        stars, clumps = (f"{row.mean():.3f} ({row.min():.3f}–{row.max():.3f})" for row in line.nats)
         rows.append(
-            f"| {line.entry.name} | {line.entry.epochs} | {recipe_cells(line.recipe)} | {nats} | "
-            f"{line.spike:.2g} | {line.seconds:.0f} | {line.engine} |"
+            f"| {line.entry.name} | {line.entry.epochs} | {recipe_cells(line.recipe)} | {stars} | "
+            f"{line.leak:.3f} | {clumps} | {line.spike:.2g} | {line.seconds:.0f} | {line.engine} |"
         )
     return rows
 

@@ -40,6 +40,9 @@ class Truth(Protocol):
     def log_prob(self, x: Array, c: Array) -> Array:
         """Natural logarithm of p(x | c), shape (n,)."""
 
+    def possible(self, x: Array) -> NDArray[np.bool_]:
+        """Where the density is not zero, shape (n,)."""
+
 
 def simulated_stars(seed: int = 1) -> Array:
     """(phi, lam, pm_phi, colour, mag, pm_lam) of stars of the simulator, shape (n, 6)."""
@@ -93,6 +96,10 @@ class Stars:
         log_inside = np.interp(_compressed(c), self._nodes, self._log_inside)
         return np.where(inside_edges(x), self.mixture.log_prob(x, c) - log_inside, -np.inf)
 
+    def possible(self, x: Array) -> NDArray[np.bool_]:
+        """Inside the edges."""
+        return inside_edges(x)
+
     def _measure(self, rng: np.random.Generator) -> tuple[Array, Array]:
         end = _compressed(np.abs(self.joint.draw_condition(1_000_000, rng)).max() * 2)
         nodes = np.linspace(-end, end, NODES)
@@ -141,3 +148,7 @@ class Clumps:
     def log_prob(self, x: Array, c: Array) -> Array:
         """Natural logarithm of p(x | c), shape (n,)."""
         return self.mixture.log_prob(x, c)
+
+    def possible(self, x: Array) -> NDArray[np.bool_]:
+        """Everywhere."""
+        return np.ones(len(x), dtype=np.bool_)
