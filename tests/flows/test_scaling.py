@@ -75,12 +75,23 @@ def test_json_keeps_every_bit(sample):
     np.testing.assert_array_equal(kept.forward(sample), standardisation.forward(sample))
 
 
-@pytest.mark.parametrize("kind", [Scaling, Standardisation])
-def test_constant_and_nan_features_are_named(kind, sample):
+@pytest.mark.parametrize(("kind", "what"), [(Scaling, "feature"), (Standardisation, "condition")])
+def test_constant_and_nan_columns_are_named(kind, what, sample):
     constant, missing = sample.copy(), sample.copy()
     constant[:, 1] = 4.5
     missing[7, 2] = np.nan
-    with pytest.raises(ValueError, match=r"feature colour is constant \(4\.5\)"):
+    with pytest.raises(ValueError, match=rf"^{what} colour is constant \(4\.5\): nothing"):
         kind.fit(constant, ["phi", "colour", "mag"])
-    with pytest.raises(ValueError, match="feature 2 is NaN or infinite in 1 of 4000 rows"):
+    with pytest.raises(ValueError, match=f"^{what} 2 is NaN or infinite in 1 of 4000 rows$"):
         kind.fit(missing)
+
+
+@pytest.mark.parametrize("value", [-15.01, 15.01, np.inf, np.nan])
+def test_a_condition_beyond_those_of_training_is_refused(sample, value):
+    sample[:2, 0] = -15, 15
+    standardisation = Standardisation.fit(sample)
+    np.testing.assert_allclose(standardisation.forward(sample).std(axis=0), 1, rtol=1e-12)
+    sample[[5, 9], 0] = value
+    words = rf"^condition 0 is {value:g} in the first of 2 rows \(of 4000\) outside its range "
+    with pytest.raises(ValueError, match=words + r"in training, -15 to 15, where flows know no"):
+        standardisation.forward(sample)

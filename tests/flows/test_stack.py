@@ -138,6 +138,38 @@ class TestContract:
         slope = float(value(1e-6) - value(-1e-6)) / 2e-6
         assert float((value(0) * direction).sum()) == pytest.approx(slope, rel=1e-4, abs=1e-4)
 
+    def test_gradient_in_training_is_that_of_finite_differences(self, architecture):
+        """There a batch norm takes mean and variance from the batch, and so do its gradients."""
+        stack, (x, condition) = wild_stack(architecture, 2), points(architecture, 2, 12)
+        direction = torch.randn(
+            stack.weights.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64
+        )
+
+        def log_prob(step: float) -> tuple[torch.Tensor, FlowStack]:
+            moved = FlowStack(
+                architecture, stack.weights.detach() + step * direction, stack.statistics.clone()
+            ).train()
+            return moved.log_prob(x, condition).sum(), moved
+
+        total, moved = log_prob(0)
+        (gradient,) = torch.autograd.grad(total, moved.weights)
+        slope = float(log_prob(1e-6)[0].detach() - log_prob(-1e-6)[0].detach()) / 2e-6
+        assert float((gradient * direction).sum()) == pytest.approx(slope, rel=1e-5, abs=1e-4)
+
+    def test_samples_are_the_inverse_of_draws_from_the_base(self, architecture):
+        stack, n = wild_stack(architecture, 3, spread=0.1), 500
+        condition = points(architecture, 3, n)[1]
+        x = stack.sample(n, condition, generator=torch.Generator().manual_seed(8))
+        again = torch.Generator().manual_seed(8)
+        noise = stack.base.draw((3, n, architecture.features), stack.weights, again)
+        with torch.no_grad():
+            assert torch.equal(x, stack.inverse(noise, condition)[0])
+            z = stack(x, condition)[0]
+        uniform = isinstance(stack.base, Uniform)
+        base = ("uniform", (-5, 10)) if uniform else ("norm", ())
+        for value in z.movedim(2, 1).flatten(0, 1).numpy():
+            assert kstest(value, *base).pvalue > 1e-5
+
     def test_float32_agrees_with_float64(self, architecture):
         fresh = FlowStack.draw(architecture, [np.random.default_rng(k) for k in range(2)]).eval()
         x, condition = points(architecture, 2, 200)
@@ -196,6 +228,23 @@ def test_samples_follow_the_density():
     assert float(share) == pytest.approx(expected, abs=4 * np.sqrt(expected / n))
     z = stack(x, condition)[0].detach().numpy()
     assert kstest(z[1, :, 0], "norm").pvalue > 1e-3
+
+
+def test_joined_stacks_hold_the_models_of_each():
+    stack, (x, condition) = wild_stack(ARCHITECTURES[2], 5), points(ARCHITECTURES[2], 5, 6)
+    joined = FlowStack.join([stack.select([4]), stack.select([0, 1]), stack.select([3, 2])])
+    order = [4, 0, 1, 3, 2]
+    expected = stack.log_prob(x, condition)[order]
+    assert torch.equal(joined.log_prob(x[order], condition[order]), expected)
+    assert not joined.training
+
+
+@pytest.mark.parametrize("other", [ARCHITECTURES[1], ARCHITECTURES[6], ARCHITECTURES[10]])
+def test_models_of_different_shapes_make_no_stack(other):
+    with pytest.raises(
+        ValueError, match=r"a stack have one shape, not 2: \[Architecture\(features"
+    ):
+        FlowStack.join([wild_stack(ARCHITECTURES[0], 2), wild_stack(other, 1)])
 
 
 def test_average_log_prob_is_the_log_of_the_mean_density():

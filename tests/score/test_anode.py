@@ -181,6 +181,16 @@ def test_a_star_that_no_flow_was_trained_for_ranks_last(learned):
         assert (scores[name][1:] == -np.inf).all()
 
 
+def test_a_proper_motion_beyond_those_of_training_is_bad_input(region, learned):
+    wide = replace(learned[0], regions=[replace(region, upper=9.0)])
+    stars = np.array([[0.0, 0.0], [0.0, np.nan]]), np.array([[1.0], [5.0]]), np.arange(2)
+    # A star that has no density anyhow does no harm.
+    assert np.isfinite(score(wide, *stars, "cpu")["log_ratio"]).tolist() == [True, False]
+    stars[0][1, 1] = 0.0
+    with pytest.raises(BadInputError, match="to score: condition 0 is 5 in the first of 1 rows"):
+        score(wide, *stars, "cpu")
+
+
 def test_a_flow_does_not_depend_on_the_other_regions(sky, region):
     x, pm = sky["x"][::10], sky["pm"][::10]
     quick = CONFIG.model_copy(update={"epochs": 2, "average_last": 1})

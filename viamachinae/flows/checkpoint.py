@@ -12,7 +12,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 FORMAT = "viamachinae.flows"
-VERSION = 1
+# 2: conditions carry the range of their training.
+VERSION = 2
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:

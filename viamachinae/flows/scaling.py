@@ -53,7 +53,7 @@ class Scaling:
         ValueError
             If a feature is constant or holds a value that is not finite.
         """
-        x = _checked(x, names)
+        x = _checked(x, names, "feature")
         low, high = x.min(axis=0), x.max(axis=0)
         margin = MARGIN * (high - low)
         lower, upper = low - margin, high + margin
@@ -103,24 +103,50 @@ class Scaling:
 class Standardisation:
     """Mean 0 and variance 1, column by column: the scaling of conditions.
 
+    A network gives some density for any condition, but knows one only within the range of its
+    training: a condition beyond that range is refused.
+
     Attributes
     ----------
+    lower, upper : ndarray of shape (m,), float64
+        The range of the sample.
     mean, std : ndarray of shape (m,), float64
     """
 
+    lower: Array
+    upper: Array
     mean: Array
     std: Array
 
     @classmethod
     def fit(cls, x: ArrayLike, names: Sequence[str] | None = None) -> Self:
         """As `Scaling.fit`, for conditions of shape (n, m)."""
-        x = _checked(x, names)
-        return cls(x.mean(axis=0), x.std(axis=0))
+        x = _checked(x, names, "condition")
+        return cls(x.min(axis=0), x.max(axis=0), x.mean(axis=0), x.std(axis=0))
 
     def forward(self, x: ArrayLike) -> Array:
-        """Scaled conditions, shape (n, m); no density changes, as none is over a condition."""
-        scaled: Array = (np.asarray(x, dtype=np.float64) - self.mean) / self.std
-        return scaled
+        """Scaled conditions, shape (n, m); no density changes, as none is over a condition.
+
+        Raises
+        ------
+        ValueError
+            If a condition lies outside the range of the sample, or is NaN.
+        """
+        x = np.asarray(x, dtype=np.float64)
+        if not ((x >= self.lower) & (x <= self.upper)).all():
+            raise ValueError(self._refusal(x))
+        return np.asarray((x - self.mean) / self.std)
+
+    def _refusal(self, x: Array) -> str:
+        """Why some of the conditions are not taken."""
+        outside = ~((x >= self.lower) & (x <= self.upper))
+        column = int(outside.any(axis=0).argmax())
+        bad = x[outside[:, column], column]
+        return (
+            f"condition {column} is {bad[0]:g} in the first of {len(bad)} rows (of {len(x)}) "
+            f"outside its range in training, {self.lower[column]:g} to {self.upper[column]:g}, "
+            "where flows know no density"
+        )
 
     def to_dict(self) -> dict[str, list[float]]:
         """Plain numbers for JSON, exact in float64."""
@@ -136,17 +162,17 @@ def _plain(scaling: Scaling | Standardisation) -> dict[str, list[float]]:
     return {name: values.tolist() for name, values in asdict(scaling).items()}
 
 
-def _checked(x: ArrayLike, names: Sequence[str] | None) -> Array:
+def _checked(x: ArrayLike, names: Sequence[str] | None, what: str) -> Array:
     """`x` as float64, if every column is finite and not constant."""
     x = np.asarray(x, dtype=np.float64)
     if x.ndim != 2 or len(x) == 0:
         raise ValueError(f"a scaling needs an array of shape (n, d) with n > 0, not {x.shape}")
     for position in range(x.shape[1]):
-        name = names[position] if names is not None else str(position)
+        name = f"{what} {position if names is None else names[position]}"
         column = x[:, position]
         if not np.isfinite(column).all():
             bad = int(np.count_nonzero(~np.isfinite(column)))
-            raise ValueError(f"feature {name} is NaN or infinite in {bad} of {len(x)} rows")
+            raise ValueError(f"{name} is NaN or infinite in {bad} of {len(x)} rows")
         if column.min() == column.max():
-            raise ValueError(f"feature {name} is constant ({column[0]:g}): it has no density")
+            raise ValueError(f"{name} is constant ({column[0]:g}): nothing is learned from it")
     return x

@@ -90,6 +90,22 @@ class FlowStack(nn.Module):
         picked = type(self)(self.architecture, self.weights.detach()[index], self.statistics[index])
         return picked.train(self.training)
 
+    @classmethod
+    def join(cls, stacks: Sequence[FlowStack]) -> Self:
+        """One stack of copies of the models of several, in order; the reverse of `select`.
+
+        Raises
+        ------
+        ValueError
+            If they are not all of one shape.
+        """
+        shapes = list(dict.fromkeys(stack.architecture for stack in stacks))
+        if len(shapes) != 1:
+            raise ValueError(f"the flows of a stack have one shape, not {len(shapes)}: {shapes}")
+        weights = torch.cat([stack.weights.detach() for stack in stacks])
+        statistics = torch.cat([stack.statistics for stack in stacks])
+        return cls(shapes[0], weights, statistics).train(stacks[0].training)
+
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to latent space.
 

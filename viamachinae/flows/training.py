@@ -275,7 +275,7 @@ def _collect(runs: list[_Run], options: FitOptions, engine: str) -> Fit:
     statistics = torch.full((*shape, stack.statistics.shape[1]), torch.nan)
     for run in runs:
         if not run.failed:
-            weights[run.flow] = torch.cat([s.stack.weights.detach() for s in run.snapshots])
-            statistics[run.flow] = torch.cat([s.stack.statistics for s in run.snapshots])
+            joined = FlowStack.join([snapshot.stack for snapshot in run.snapshots])
+            weights[run.flow], statistics[run.flow] = joined.weights.detach(), joined.statistics
     history = [record for run in runs for record in run.history]
     return Fit(weights, statistics, np.array([run.failed for run in runs]), history, engine)

@@ -183,6 +183,11 @@ def score(
         units, Jacobian included) and ``log_ratio``, their difference. All three are -inf for a
         star outside the box of the scaling or with a missing feature. Regions with a failed
         flow are left out; `TrainedFlows.failed_regions` names them.
+
+    Raises
+    ------
+    BadInputError
+        If CUDA is asked for and absent, or a star has a proper motion beyond all of training.
     """
     where = choose_device(device)
     # What the native engine trained it may score, where it is; torch agrees with it to rounding.
@@ -195,8 +200,7 @@ def score(
         inside = np.flatnonzero(region.contains(condition[:, 0]))
         if trained.failed[row].any() or len(inside) == 0:
             continue
-        z, log_det = trained.scaling.forward(x[inside])
-        scaled = trained.condition_scaling.forward(condition[inside])
+        z, scaled, log_det = trained.scale(x[inside], condition[inside])
         stars = torch.from_numpy(z).to(where, torch.float32)
         given = torch.from_numpy(scaled).to(where, torch.float32)
         stacks = (trained.members(row, density, engine.stack).to(where) for density in DENSITIES)

@@ -19,6 +19,7 @@ from viamachinae.flows.scaling import Scaling, Standardisation
 from viamachinae.flows.stack import FlowStack
 from viamachinae.score.regions import SignalRegion
 
+Array = NDArray[np.float64]
 Density = Literal["sr", "cr"]
 DENSITIES: tuple[Density, ...] = get_args(Density)
 
@@ -58,6 +59,27 @@ class TrainedFlows:
     def failed_regions(self) -> list[SignalRegion]:
         """Regions that cannot be scored because one of their flows failed."""
         return [self.regions[row] for row in np.flatnonzero(self.failed.any(axis=1))]
+
+    def scale(self, x: Array, condition: Array) -> tuple[Array, Array, Array]:
+        """Features and condition in the units of the flows, and the log-Jacobian of the features.
+
+        A star outside the box of the features, or with one missing, has a log-Jacobian of -inf
+        whatever its condition.
+
+        Raises
+        ------
+        BadInputError
+            If the condition of another star is outside the range of training.
+        """
+        z, log_det = self.scaling.forward(x)
+        known = np.isfinite(log_det)[:, None]
+        try:
+            scaled = self.condition_scaling.forward(
+                np.where(known, condition, self.condition_scaling.mean)
+            )
+        except ValueError as error:
+            raise BadInputError(f"stars to score: {error}; score those trained on") from error
+        return z, scaled, log_det
 
     def members(
         self, region: int, density: Density, kind: type[FlowStack] = FlowStack
