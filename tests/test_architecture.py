@@ -27,8 +27,8 @@ FLOORS = {
     "pipeline": 4,
     "cli": 5,
 }
-# config is read by sky and documented by options, on the same floor.
-BESIDE = {("options", "config"), ("sky", "config")}
+# config is read by sky and documented by options, on the same floor; catalog uses sky's geometry.
+BESIDE = {("options", "config"), ("sky", "config"), ("catalog", "sky")}
 
 
 def room_of(module: str) -> str:

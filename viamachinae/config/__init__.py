@@ -9,14 +9,17 @@ from viamachinae.config.galaxy import GalaxyConfig, Gap, GreatCircleTrack, Orbit
 from viamachinae.config.inspect import InspectConfig
 from viamachinae.config.link import (
     CandidateConfig,
+    ClumpConfig,
+    CrossmatchConfig,
     LineConfig,
     LinkConfig,
     ProtoclusterConfig,
     ProtostreamConfig,
+    RidgeConfig,
     RoiConfig,
 )
 from viamachinae.config.model import Model
-from viamachinae.config.preprocess import Feature, FiducialCuts, PreprocessConfig
+from viamachinae.config.preprocess import Feature, FiducialCuts, MaskConfig, PreprocessConfig
 from viamachinae.config.query import FilesQuery, QueryConfig, SimulateQuery
 from viamachinae.config.regions import RegionsConfig, Scan
 from viamachinae.config.scan import ScanConfig
@@ -29,6 +32,8 @@ __all__ = [
     "AnodeConfig",
     "CandidateConfig",
     "CentreTiling",
+    "ClumpConfig",
+    "CrossmatchConfig",
     "Feature",
     "FiducialCuts",
     "FilesQuery",
@@ -41,6 +46,7 @@ __all__ = [
     "LineConfig",
     "LinkConfig",
     "MafConfig",
+    "MaskConfig",
     "Model",
     "OrbitTrack",
     "PreprocessConfig",
@@ -48,6 +54,7 @@ __all__ = [
     "ProtostreamConfig",
     "QueryConfig",
     "RegionsConfig",
+    "RidgeConfig",
     "RoiConfig",
     "RqsConfig",
     "Scan",
