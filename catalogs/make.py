@@ -25,8 +25,10 @@ from numpy.typing import NDArray
 
 OUT = Path(__file__).parents[1] / "viamachinae" / "catalog" / "data"
 CLOUDS = {"LMC", "SMC"}
-# Greatest step between nodes of a track, deg; the raw tracks have far smaller ones.
-STEP_DEG = 0.95
+# Step between nodes of a track, deg: at most 1 with the raw tracks' own steps, up to 0.25.
+STEP_DEG = 0.75
+# Nearer than this, kpc, a track's distance is a polynomial run beyond its stars.
+MIN_DISTANCE_KPC = 0.5
 # Ibata et al. 2024, ApJ 967, 89: its tracks are there, its entry in the bibliography is not.
 NOT_CITED = {"ibata2024": "arXiv:2311.17202"}
 # Torrealba et al. 2019, MNRAS 488, 2743: 1.27 deg. Found after galstreams made its list.
@@ -66,12 +68,12 @@ def installed(package: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def finished(table: Table, content: str, packages: list[str]) -> Table:
+def finished(table: Table, content: str, packages: list[str], decimals: int = 4) -> Table:
     """The table with rounded numbers, units, descriptions and its origin."""
     for name in table.colnames:
         column = table[name]
         if column.dtype.kind == "f":
-            digits = 2 if name in ("distance", "width") else 4
+            digits = 2 if name in ("distance", "width") else decimals
             table[name] = np.round(np.asarray(column), digits)
         table[name].unit = UNITS.get(name)
         table[name].description = DESCRIPTIONS[name]
@@ -184,6 +186,7 @@ def stream(path: Path, log: list[str], cited: dict[str, str]) -> tuple[dict[str,
     # Some tracks carry a distance of 1 kpc all along: a placeholder.
     if flags[1] == "0" or np.allclose(distance, 1.0):
         distance = np.full(len(nodes), np.nan)
+    distance = np.where(distance < MIN_DISTANCE_KPC, np.nan, distance)
     cited_as = log[5].split(",")[0]
     paper = cited_as.partition("_")[0]
     row = {
@@ -225,7 +228,7 @@ def streams() -> tuple[Table, Table]:
     joined = Table({n: np.concatenate([np.asarray(one[n]) for one in nodes]) for n in names})
     return (
         finished(table, "tracks of known stellar streams", ["galstreams"]),
-        finished(joined, "nodes along the tracks of streams.ecsv, in order", ["galstreams"]),
+        finished(joined, "nodes along the tracks of streams.ecsv, in order", ["galstreams"], 3),
     )
 
 

@@ -65,16 +65,21 @@ def feet(path: Track, points: Array) -> Feet:
     points : float64 array of shape (n_points, 3)
         Unit vectors.
     """
-    n = len(points)
-    best = Feet(np.full(n, np.inf), np.zeros(n, dtype=np.int64), np.zeros(n))
-    ends = path.towards[1:] if len(path.towards) > 1 else path.towards
-    for i, (start, end) in enumerate(zip(path.towards, ends, strict=False)):
-        separation, share = _to_arc(start, end, points)
-        nearer = separation < best.separation_deg
-        best.separation_deg[nearer] = separation[nearer]
-        best.segment[nearer] = i
-        best.share[nearer] = share[nearer]
-    return best
+    start = path.towards[: max(1, len(path.towards) - 1)]
+    end = path.towards[-len(start) :]
+    cosine = np.einsum("ij,ij->i", start, end)
+    ahead = end - cosine[:, None] * start
+    size = np.linalg.norm(ahead, axis=1)
+    ahead /= np.where(size > 0, size, 1.0)[:, None]
+    length = np.arctan2(size, cosine)
+    x, y = points @ start.T, points @ ahead.T
+    turn = np.clip(np.arctan2(y, x), 0, length)
+    segment = np.argmax(np.cos(turn) * x + np.sin(turn) * y, axis=1)
+    turn = turn[np.arange(len(points)), segment]
+    foot = np.cos(turn)[:, None] * start[segment] + np.sin(turn)[:, None] * ahead[segment]
+    chord = np.linalg.norm(points - foot, axis=1)
+    share = turn / np.where(length > 0, length, 1.0)[segment]
+    return Feet(np.degrees(2 * np.arcsin(np.minimum(chord / 2, 1))), segment, share)
 
 
 def pieces(path: Track) -> list[Track]:
@@ -82,23 +87,6 @@ def pieces(path: Track) -> list[Track]:
     if len(path.towards) == 1:
         return [path]
     return [Track(*(part[i : i + 2] for part in path)) for i in range(len(path.towards) - 1)]
-
-
-def _to_arc(start: Array, end: Array, points: Array) -> tuple[Array, Array]:
-    """Distance in deg from the arc between two unit vectors, and share of the arc at the foot."""
-    ahead = end - (start @ end) * start
-    size = np.linalg.norm(ahead)
-    length = np.arctan2(size, start @ end)
-    if size == 0:
-        share = np.zeros(len(points))
-        foot = start
-    else:
-        ahead /= size
-        share = np.clip(np.arctan2(points @ ahead, points @ start) / length, 0, 1)
-        turn = (share * length)[:, None]
-        foot = np.cos(turn) * start + np.sin(turn) * ahead
-    chord = np.linalg.norm(points - foot, axis=1)
-    return np.degrees(2 * np.arcsin(np.minimum(chord / 2, 1))), share
 
 
 def motion_at(path: Track, where: Feet, ra: Array, dec: Array) -> tuple[Array, Array]:

@@ -51,7 +51,7 @@ class ProtostreamConfig(Model):
 class ClumpConfig(Model):
     """Compact clumps that pass for lines, as clusters and dwarf galaxies do."""
 
-    radius_deg: Positive = Field(1.0, description="Radius of a clump, deg (ours).")
+    radius_deg: Positive = Field(0.75, description="Radius of a clump, deg (ours).")
     max_share: Fraction = Field(
         0.5, description="Line stars in one such disc, as a share, beyond which it is one (ours)."
     )
@@ -90,10 +90,10 @@ class CrossmatchConfig(Model):
         2.0, description="Greatest difference of proper motions of star and object (ours)."
     )
     min_share: Fraction = Field(
-        0.3, description="Share of line stars that must be at the object (ours)."
+        0.5, description="Share of line stars that must be at the object (ours)."
     )
     min_share_without_pm: Fraction = Field(
-        0.6, description="The same for objects without proper motions (ours)."
+        0.7, description="The same for objects without proper motions (ours)."
     )
     extension_deg: float = Field(
         20.0, ge=0, le=80, description="How far known tracks are continued at their ends (ours)."

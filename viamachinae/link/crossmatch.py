@@ -2,7 +2,7 @@
 
 A line star is at a known object if it lies near it, and moves as the object does there. The
 match of a candidate is the object that most of its line stars are at, if these are enough; of
-equal ones the object with the smaller reach. It is called
+equal ones a point rather than a track, then the one with the smaller reach. It is called
 
 - ``near cluster``, ``near dwarf`` (with the Magellanic Clouds) for a point;
 - ``known`` for the track of a stream;
@@ -95,7 +95,7 @@ def crossmatch(
     for with_pm, least in ((True, config.min_share), (False, config.min_share_without_pm)):
         enough = [one for one in found if one.known.has_pm == with_pm and one.share >= least]
         if enough:
-            best = max(enough, key=lambda one: (one.share, -one.reach_deg))
+            best = max(enough, key=lambda one: (one.share, one.is_point, -one.reach_deg))
             return _described(best, members or {}, stars)
     return NEW
 
@@ -104,6 +104,7 @@ class _At(NamedTuple):
     """How a candidate lies to an object: share of its stars there, and medians over all."""
 
     known: KnownObject
+    is_point: bool
     reach_deg: float
     share: float
     mostly_beyond: bool
@@ -140,6 +141,7 @@ def _at(one: KnownObject, stars: LineStars, towards: Floats, config: CrossmatchC
         difference = float(np.hypot(np.median(off[0]), np.median(off[1])))
     return _At(
         one,
+        one.kind != "stream",
         reach,
         float(at.mean()),
         bool(2 * np.count_nonzero(at & beyond) > np.count_nonzero(at)),

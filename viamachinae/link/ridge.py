@@ -54,7 +54,8 @@ def fit_ridge(
     n_on, n = np.count_nonzero(on), len(on)
     if min(n_on, n - n_on) < config.min_stars:
         return RidgeFit(np.nan, np.nan)
-    moduli = np.arange(*(5 * np.log10(config.distance_kpc) + 10), STEP_MAG)
+    nearest, farthest = (5 * np.log10(distance) + 10 for distance in config.distance_kpc)
+    moduli = np.arange(nearest, farthest, STEP_MAG)
     weight = ridge_weights(g_mag[there], bp_rp[there], moduli, config)
     weight = weight - weight.mean(axis=0)
     spread = weight.std(axis=0) * np.sqrt((n - n_on) / (n_on * max(n - 1, 1)))
