@@ -10,14 +10,17 @@ from viamachinae.config.galaxy import GalaxyConfig, Gap, GreatCircleTrack, Orbit
 from viamachinae.config.inspect import InspectConfig
 from viamachinae.config.link import (
     CandidateConfig,
+    ClumpConfig,
+    CrossmatchConfig,
     LineConfig,
     LinkConfig,
     ProtoclusterConfig,
     ProtostreamConfig,
+    RidgeConfig,
     RoiConfig,
 )
 from viamachinae.config.model import Model
-from viamachinae.config.preprocess import Feature, FiducialCuts, PreprocessConfig
+from viamachinae.config.preprocess import Feature, FiducialCuts, MaskConfig, PreprocessConfig
 from viamachinae.config.query import FilesQuery, QueryConfig, SimulateQuery
 from viamachinae.config.regions import RegionsConfig, Scan
 from viamachinae.config.scan import ScanConfig
@@ -30,7 +33,9 @@ __all__ = [
     "AnodeConfig",
     "CandidateConfig",
     "CentreTiling",
+    "ClumpConfig",
     "ColumnEbv",
+    "CrossmatchConfig",
     "EbvConfig",
     "Feature",
     "FiducialCuts",
@@ -46,6 +51,7 @@ __all__ = [
     "LinkConfig",
     "MafConfig",
     "MapConfig",
+    "MaskConfig",
     "Model",
     "NoEbv",
     "OrbitTrack",
@@ -54,6 +60,7 @@ __all__ = [
     "ProtostreamConfig",
     "QueryConfig",
     "RegionsConfig",
+    "RidgeConfig",
     "RoiConfig",
     "RqsConfig",
     "Scan",

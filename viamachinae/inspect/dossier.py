@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from viamachinae.inspect import figures
+from viamachinae.inspect.exports import CANDIDATES
 from viamachinae.inspect.figures import Layers, Stars
 
 GAIA_PHOTOMETRY = ("bp_rp", "phot_g_mean_mag")
@@ -36,8 +37,9 @@ class Picture(NamedTuple):
 class Dossier:
     """What the page says about a candidate.
 
-    Numbers are in the units of `exports.CANDIDATES`; `glon`, `glat` are Galactic, in deg. There
-    are no `panels` where no figures were asked for.
+    Numbers are in the units of `exports.CANDIDATES`; `glon`, `glat` are Galactic, in deg; `match`
+    names the known object and what speaks against the candidate. There are no `panels` where no
+    figures were asked for.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Dossier:
     glat: float
     pmra: float
     pmdec: float
+    match: str
     panels: Sequence[Picture]
 
 
@@ -69,15 +72,26 @@ def picture(figure: Figure, dpi: int, alt: str, caption: str) -> Picture:
 
 def dossier(row: Row, panels: Sequence[Picture]) -> Dossier:
     """The numbers of a row of the candidates' table, with the candidate's panels."""
-    numbers = {name: row[name].item() for name in row.colnames[1:]}
+    numbers = {field.name: row[field.name].item() for field in CANDIDATES[1:]}
     galactic = SkyCoord(numbers["ra"] * u.deg, numbers["dec"] * u.deg).galactic
     return Dossier(
         name=str(row["candidate"]),
         glon=float(galactic.l.deg),
         glat=float(galactic.b.deg),
+        match=match_text(row),
         panels=panels,
         **numbers,
     )
+
+
+def match_text(row: Row) -> str:
+    """Match and flags of a candidate in words, such as ``known: GD-1; edge``."""
+    words = []
+    if "match" in row.colnames:
+        name = str(row["match_name"])
+        words.append(f"{row['match']}: {name}" if name else str(row["match"]))
+    words += [flag for flag in ("edge", "clump") if flag in row.colnames and row[flag]]
+    return "; ".join(words) or "–"
 
 
 def layers(members: Table, background: Table | None, photometry: tuple[str, str]) -> Layers:

@@ -158,7 +158,7 @@ def _dossiers(report: Report, candidates: Table, members: Table) -> list[Dossier
             own = members[members["candidate"] == name]
             stars = layers(own, report.background.get(name), report.photometry)
             pictures = panels(name, stars, report.photometry)
-        result.append(dossier(row[[field.name for field in CANDIDATES]], pictures))
+        result.append(dossier(row, pictures))
     return result
 
 

@@ -52,7 +52,7 @@ LINES = Stage(
     "lines",
     ("link",),
     lambda config: [
-        config.link.model_dump(mode="json", exclude={"candidates"}),
+        config.link.model_dump(mode="json", exclude={"candidates", "crossmatch", "ridge"}),
         config.sky.evaluation_radius_deg,
         config.regions.scans,
     ],
