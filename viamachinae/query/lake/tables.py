@@ -1,0 +1,151 @@
+"""The stars of a pixel as a lake keeps them: columns, types, missing values, bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet
+
+from viamachinae.catalog.release import RELEASES
+from viamachinae.errors import BadInputError
+from viamachinae.query.pixels import ID_LEVEL, STRAY_DEG, pixels_of, separation_deg, source_id_range
+
+# Small enough that a disc prunes, large enough to compress.
+ROWS_PER_GROUP = 1 << 16
+# No star can be found without these.
+NEEDED = ("source_id", "ra", "dec")
+
+
+def gaia_schema(release: str, columns: Sequence[str] | None = None) -> pa.Schema:
+    """Columns of a release as the archive types them, units in the metadata of the fields.
+
+    Parameters
+    ----------
+    release : str
+        A key of `viamachinae.catalog.release.RELEASES`.
+    columns : sequence of str, optional
+        All that the release names by default; source_id, ra and dec always come along.
+
+    Raises
+    ------
+    BadInputError
+        If the release names no such column.
+    """
+    due = RELEASES[release].columns
+    names = list(due) if columns is None else list(dict.fromkeys((*NEEDED, *columns)))
+    unknown = [name for name in names if name not in due]
+    if unknown:
+        raise BadInputError(
+            f"the schema of {release} has no column {', '.join(unknown)}; it has {', '.join(due)}"
+        )
+    return pa.schema(
+        [field_of(name, pa.from_numpy_dtype(due[name].dtype), due[name].unit) for name in names]
+    )
+
+
+def field_of(name: str, kind: pa.DataType, unit: object) -> pa.Field:
+    """A column with its unit, if it has one."""
+    return pa.field(name, kind, metadata={"unit": str(unit)} if unit is not None else None)
+
+
+def as_kept(stars: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
+    """Stars with the columns and types of `schema`, NaN as null, sorted by source_id.
+
+    Parameters
+    ----------
+    name : str
+        Where the stars come from, for messages.
+
+    Raises
+    ------
+    BadInputError
+        If a column is missing or of another type.
+    """
+    arrays = []
+    for field in schema:
+        if field.name not in stars.column_names:
+            raise BadInputError(f"{name} has no column '{field.name}', which its lake keeps")
+        column = stars[field.name]
+        try:
+            column = column.cast(field.type)
+        except pa.ArrowInvalid as error:
+            raise BadInputError(
+                f"{name} holds values in its column '{field.name}' that are no {field.type} "
+                f"({error}); correct them, or leave the column out"
+            ) from error
+        if pa.types.is_floating(field.type):
+            missing = pa.compute.is_nan(column)
+            column = pa.compute.if_else(missing, pa.scalar(None, field.type), column)
+        arrays.append(column)
+    kept = pa.Table.from_arrays(arrays, schema=schema)
+    if np.any(np.diff(kept["source_id"].to_numpy()) < 0):
+        kept = kept.take(pa.compute.sort_indices(kept["source_id"]))
+    return kept.combine_chunks()
+
+
+def check_pixel(stars: pa.Table, order: int, pixel: int, name: str) -> None:
+    """Refuse sorted stars that do not belong into a pixel, or are there twice.
+
+    Raises
+    ------
+    BadInputError
+        If a source_id is repeated, missing or out of the pixel's range, or a position is
+        missing or farther from its pixel than any star moves.
+    """
+    if any(stars[needed].null_count for needed in NEEDED):
+        raise BadInputError(
+            f"{name} has stars without source_id, ra or dec; remove these rows: they lie nowhere"
+        )
+    if not stars.num_rows:
+        return
+    ids = stars["source_id"].to_numpy()
+    first, last = source_id_range(order, pixel)
+    if ids[0] < first or ids[-1] > last:
+        raise BadInputError(f"{name} has a source_id that lies outside pixel {pixel}")
+    repeated = ids[1:][np.diff(ids) == 0]
+    if repeated.size:
+        raise BadInputError(
+            f"{name} holds the star with source_id {repeated[0]} more than once (and "
+            f"{repeated.size - 1} others); remove the repeated rows"
+        )
+    check_positions(stars, name)
+
+
+def check_positions(stars: pa.Table, name: str) -> None:
+    """Refuse stars that are not where their source_id says; it is then not Gaia's.
+
+    Raises
+    ------
+    BadInputError
+        Naming such a star.
+    """
+    ids, ra, dec = (stars[column].to_numpy() for column in NEEDED)
+    angle = separation_deg(pixels_of(ids, ID_LEVEL), ID_LEVEL, ra, dec)
+    astray = np.flatnonzero(~(angle <= STRAY_DEG))
+    if astray.size:
+        row = astray[0]
+        raise BadInputError(
+            f"{name} holds the star with source_id {ids[row]} at ra {ra[row]:.5f}, dec "
+            f"{dec[row]:.5f} deg, {angle[row] * 60:.1f} arcmin from where that number lies; a lake "
+            "needs Gaia's own source_id, so read such a table with query.source: files"
+        )
+
+
+def to_parquet(stars: pa.Table) -> pa.Buffer:
+    """A Parquet file, the same bytes for the same stars and version of pyarrow."""
+    sink = pa.BufferOutputStream()
+    floats = [field.name for field in stars.schema if pa.types.is_floating(field.type)]
+    encoding = {"source_id": "DELTA_BINARY_PACKED"} | dict.fromkeys(floats, "BYTE_STREAM_SPLIT")
+    pa.parquet.write_table(
+        stars,
+        sink,
+        row_group_size=ROWS_PER_GROUP,
+        compression="zstd",
+        use_dictionary=False,
+        column_encoding=encoding,
+        write_page_checksum=True,
+    )
+    return sink.getvalue()
