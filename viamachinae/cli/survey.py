@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,10 +11,21 @@ from rich.table import Table
 
 from viamachinae.cli.arguments import ConfigFile, Overrides, settings_of
 
+if TYPE_CHECKING:
+    from viamachinae.config import ScanConfig
 
-def plan(config: ConfigFile, overrides: Overrides = None) -> None:
+
+Adql = Annotated[
+    bool, typer.Option("--adql", help="Print the queries for the archive, and send nothing.")
+]
+
+
+def plan(config: ConfigFile, overrides: Overrides = None, adql: Adql = False) -> None:
     """Say what a scan would do: patches, stars, flows, time and disk."""
     settings, _ = settings_of(config, overrides)
+    if adql:
+        _print_adql(settings)
+        return
     from viamachinae.pipeline.plan import plan as run
 
     plans = run(settings)
@@ -45,6 +56,14 @@ def plan(config: ConfigFile, overrides: Overrides = None) -> None:
     )
     Console().print(table)
     Console().print("Hours are those of one worker, from a short trial of this machine's speed.")
+
+
+def _print_adql(settings: ScanConfig) -> None:
+    from viamachinae.pipeline.plan import adql
+
+    for patch, queries in adql(settings).items():
+        for number, query in enumerate(queries, start=1):
+            typer.echo(f"-- patch {patch}, {number} of {len(queries)}\n{query}\n")
 
 
 def status(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:

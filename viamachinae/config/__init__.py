@@ -17,7 +17,13 @@ from viamachinae.config.link import (
 )
 from viamachinae.config.model import Model
 from viamachinae.config.preprocess import Feature, FiducialCuts, PreprocessConfig
-from viamachinae.config.query import FilesQuery, QueryConfig, SimulateQuery
+from viamachinae.config.query import (
+    ArchiveQuery,
+    DownloadCuts,
+    FilesQuery,
+    QueryConfig,
+    SimulateQuery,
+)
 from viamachinae.config.regions import RegionsConfig, Scan
 from viamachinae.config.scan import ScanConfig
 from viamachinae.config.score import AnodeConfig
@@ -27,8 +33,10 @@ from viamachinae.config.train import PRESETS, FlowConfig, MafConfig, RqsConfig, 
 __all__ = [
     "PRESETS",
     "AnodeConfig",
+    "ArchiveQuery",
     "CandidateConfig",
     "CentreTiling",
+    "DownloadCuts",
     "Feature",
     "FiducialCuts",
     "FilesQuery",

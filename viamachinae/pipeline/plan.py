@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viamachinae.config import RegionsConfig, Scan, ScanConfig
+from viamachinae.errors import BadInputError
 from viamachinae.pipeline.patch import one_thread
 from viamachinae.pipeline.sources import open_source
 from viamachinae.preprocess.patch import needed_columns
+from viamachinae.query.archive import ArchiveSource
+from viamachinae.query.disc import Disc
 from viamachinae.query.source import Source
 from viamachinae.score import anode
 from viamachinae.score.regions import SignalRegion, signal_regions
@@ -50,6 +53,26 @@ class PatchPlan:
     n_flows: int
     seconds: float
     n_bytes: int
+
+
+def adql(config: ScanConfig) -> dict[str, list[str]]:
+    """The queries that a scan would send to the archive, by patch; nothing is sent.
+
+    Raises
+    ------
+    BadInputError
+        If the source is no archive.
+    """
+    source = open_source(config)
+    if not isinstance(source, ArchiveSource):
+        raise BadInputError(
+            f"query.source is {config.query.source}, which is asked in no ADQL; --adql needs "
+            "query.source: archive"
+        )
+    patches = tile(config.sky)
+    discs = [Disc(patch.ra, patch.dec, patch.radius_deg) for patch in patches]
+    queries = source.queries(discs)
+    return {patch.id: texts for patch, texts in zip(patches, queries, strict=True)}
 
 
 def plan(config: ScanConfig) -> list[PatchPlan]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from viamachinae.config import FilesQuery, ScanConfig
+from viamachinae.catalog.release import RELEASES
+from viamachinae.config import ArchiveQuery, FilesQuery, ScanConfig
+from viamachinae.preprocess.patch import needed_columns
+from viamachinae.preprocess.photometry import photometric_columns
+from viamachinae.query.archive import ArchiveSource
 from viamachinae.query.files import FilesSource
 from viamachinae.query.source import Source
 from viamachinae.simulate.source import SimulatedSky
@@ -18,4 +22,15 @@ def open_source(config: ScanConfig) -> Source:
     """
     if isinstance(config.query, FilesQuery):
         return FilesSource(config.query)
+    if isinstance(config.query, ArchiveQuery):
+        return open_archive(config, config.query)
     return SimulatedSky(config.query, config.seed)
+
+
+def open_archive(config: ScanConfig, query: ArchiveQuery) -> ArchiveSource:
+    """Open an archive for the columns, and the stars, that a scan can use."""
+    held = frozenset(RELEASES[query.release].columns)
+    columns = needed_columns(config.preprocess, held, f"the table of {query.release}")
+    photometry = photometric_columns(config.preprocess)
+    used = {photometry[feature] for feature in config.preprocess.features if feature in photometry}
+    return ArchiveSource(query, columns, {"pmra", "pmdec", *used})
