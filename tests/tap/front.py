@@ -101,7 +101,8 @@ class Front:
         if self.account is not None and "JSESSIONID=open" not in cookie:
             return Reply(401, b"Log in first")
         if path == "deletejobs":
-            return Reply(self.backend.reply("DELETE", f"async/{form['JOB_IDS']}", {}).status % 100)
+            self.backend.reply("DELETE", f"async/{form['JOB_IDS']}", {})
+            return Reply(200)
         if (method, path) == ("POST", "async"):
             return self._create(form)
         if path.endswith("/phase"):
@@ -243,6 +244,10 @@ class MemoryTap:
 
     def reply(self, method: str, path: str, form: dict[str, str]) -> Reply:
         """Answer as UWS 1.1 has it."""
+        if (method, path) == ("GET", "async"):
+            return Reply(
+                200, b"<uws:jobs xmlns:uws='http://www.ivoa.net/xml/UWS/v1.0'/>", "text/xml"
+            )
         if path == "async":
             with self._lock:
                 number = str(len(self.jobs) + 1)

@@ -8,6 +8,10 @@ used because importing it sends a request to ESA.
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,22 +50,24 @@ class AstroqueryClient:
         self.url = url
         parts = urlsplit(url)
         context, _, tap = parts.path.strip("/").rpartition("/")
+        kind = _SafeConnection if parts.scheme == "https" else _PlainConnection
+        self._connections = _Connections(kind, parts.hostname or "", parts.port, timeout_s)
         self._connection: Any = TapConn(
             ishttps=parts.scheme == "https",
             host=parts.hostname,
             server_context=context or None,
             tap_context=tap,
-            connhandler=_Connections(parts.scheme, parts.hostname or "", parts.port, timeout_s),
+            connhandler=self._connections,
         )
         self._tap: Any = TapPlus(url=url, connhandler=self._connection)
         if credentials is not None:
-            with network_errors():
+            with self._request():
                 self._tap.login(user=credentials.user, password=credentials.password)
 
     def create(self, query: str, most_rows: int) -> str:  # noqa: ARG002 (ESA has one limit for all)
         """Make a job that does not run yet; returns its number."""
         try:
-            with network_errors():
+            with self._request():
                 job = self._tap.launch_job_async(
                     query, output_format="votable_gzip", autorun=False, background=True
                 )
@@ -71,7 +77,7 @@ class AstroqueryClient:
 
     def start(self, job: str) -> None:
         """Let a job run."""
-        with network_errors():
+        with self._request():
             self._connection.execute_tappost(f"async/{job}/phase", "PHASE=RUN").read()
 
     def phase(self, job: str) -> str:
@@ -92,11 +98,20 @@ class AstroqueryClient:
 
     def remove(self, job: str) -> None:
         """Let the archive forget a job and its result."""
-        with network_errors():
+        with self._request():
             self._tap.remove_jobs(job)
 
+    @contextmanager
+    def _request(self) -> Iterator[None]:
+        """One request; afterwards its connection is closed, whatever became of it."""
+        try:
+            with network_errors():
+                yield
+        finally:
+            self._connections.close()
+
     def _get(self, path: str) -> bytes:
-        with network_errors():
+        with self._request():
             for _ in range(_MOST_REDIRECTS):
                 response = self._connection.execute_tapget(path)
                 content = bytes(response.read())
@@ -106,40 +121,52 @@ class AstroqueryClient:
         raise LostJobError("its answer is nowhere (too many redirections)")
 
 
-class _Connections:
-    """Makes the connections of a `TapConn`, in place of astroquery's own maker of them."""
-
-    def __init__(self, scheme: str, host: str, port: int | None, timeout_s: float) -> None:
-        self._kind = _SafeConnection if scheme == "https" else _PlainConnection
-        self._where = (host, port)
-        self._timeout_s = timeout_s
-
-    def get_connection(self, *, ishttps: bool, cookie: str | None, verbose: bool) -> HTTPConnection:  # noqa: ARG002
-        """A connection; the cookie travels in a header, and http is used on this machine alone."""
-        return self._kind(*self._where, timeout=self._timeout_s)
-
-    def get_connection_secure(self, verbose: bool) -> HTTPConnection:  # noqa: ARG002
-        """A connection for a password; `credentials_for` saw to it that nobody listens."""
-        return self._kind(*self._where, timeout=self._timeout_s)
-
-
 class _PlainConnection(HTTPConnection):
     """One request and its answer, which is not an error."""
 
-    def request(
-        self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any
-    ) -> None:
-        """Send a request, the only one of this connection."""
-        closing = {**(headers or {}), "Connection": "close"}
-        super().request(method, url, body, closing, **options)
+    answer: HTTPResponse | None = None
 
     def getresponse(self) -> HTTPResponse:
         """The answer; an HTTP error raises with the words of the archive."""
-        response = super().getresponse()
-        if response.status >= 400:
-            check_status(response.status, response.read(2000).decode(errors="replace"))
-        return response
+        self.answer = super().getresponse()
+        if self.answer.status >= 400:
+            words = self.answer.read(2000).decode(errors="replace")
+            check_status(self.answer.status, words)
+        return self.answer
+
+    def close(self) -> None:
+        """Close it; what is not read of the answer is lost."""
+        super().close()
+        # Called by getresponse too, while there is no answer yet.
+        if self.answer is not None:
+            self.answer.close()
 
 
 class _SafeConnection(_PlainConnection, HTTPSConnection):
     """The same, encrypted."""
+
+
+class _Connections:
+    """Makes the connections of a `TapConn`, in place of astroquery's own maker of them."""
+
+    def __init__(
+        self, kind: type[_PlainConnection], host: str, port: int | None, timeout_s: float
+    ) -> None:
+        self._make = partial(kind, host, port, timeout=timeout_s)
+        self._of_thread = threading.local()
+
+    def get_connection(self, *, ishttps: bool, cookie: str | None, verbose: bool) -> HTTPConnection:  # noqa: ARG002
+        """A connection for a request; the cookie travels in its header."""
+        self.close()
+        self._of_thread.connection = self._make()
+        return self._of_thread.connection
+
+    def get_connection_secure(self, verbose: bool) -> HTTPConnection:
+        """A connection for a password; `credentials_for` saw to it that nobody listens."""
+        return self.get_connection(ishttps=True, cookie=None, verbose=verbose)
+
+    def close(self) -> None:
+        """Close the last connection that this thread asked for."""
+        connection: _PlainConnection | None = getattr(self._of_thread, "connection", None)
+        if connection is not None:
+            connection.close()

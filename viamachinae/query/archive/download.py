@@ -107,7 +107,7 @@ class Download:
         if answer.is_cut or stars.num_rows != chunk.n_stars:
             self.jobs.forget(query)
             with self._ledger_lock:
-                self.ledger.strike(chunk)
+                self.ledger.strike(self.ledger.counts().keys() - self.lake.present())
             raise ArchiveError(
                 f"it sent {stars.num_rows} stars of the {chunk.n_stars} that it counts in pixels "
                 f"{chunk.first} to {chunk.last}{_overflow(answer)}; if it sends no more than that "

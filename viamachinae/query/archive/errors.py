@@ -32,8 +32,15 @@ def network_errors() -> Iterator[None]:
     try:
         yield
     except (OSError, HTTPException) as error:
-        words = " ".join(str(error).split())[:200] or type(error).__name__
-        raise TransientError(f"no answer ({words})") from error
+        raise no_answer(error) from error
+
+
+def no_answer(error: BaseException) -> TransientError:
+    """Say what broke at the bottom: packages wrap a refused connection in layers of words."""
+    while error.__context__ is not None:
+        error = error.__context__
+    words = " ".join(str(error).split())[:200] or type(error).__name__
+    return TransientError(f"no answer ({words})")
 
 
 def check_status(status: int, words: str) -> None:

@@ -57,11 +57,13 @@ class Ledger:
             open_pixels.difference_update(chunk.pixels())
         return begun, make_chunks(open_pixels, counts, row_limit)
 
-    def strike(self, chunk: Chunk) -> None:
-        """Forget a chunk and its counts, which were wrong."""
-        self.keep_chunks(other for other in self.chunks() if other != chunk)
+    def strike(self, absent: Iterable[int]) -> None:
+        """Forget chunks and counts of pixels that are not in the lake: a count was wrong."""
+        struck = set(absent)
+        kept = [chunk for chunk in self.chunks() if struck.isdisjoint(chunk.pixels())]
+        self.keep_chunks(kept)
         counts = self.counts()
-        self.keep_counts({pixel: counts[pixel] for pixel in counts.keys() - set(chunk.pixels())})
+        self.keep_counts({pixel: counts[pixel] for pixel in counts.keys() - struck})
 
 
 def _read(path: Path, default: Any) -> Any:

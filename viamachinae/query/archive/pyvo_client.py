@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from typing import Any
 
 import requests
@@ -18,6 +19,7 @@ from viamachinae.query.archive.errors import (
     TransientError,
     check_status,
     network_errors,
+    no_answer,
 )
 from viamachinae.query.archive.login import Credentials
 
@@ -40,6 +42,7 @@ class PyvoClient:
         self._session: Any = requests.Session()
         self._session.headers["User-Agent"] = f"viamachinae/{viamachinae.__version__}"
         self._session.auth = credentials
+        self._session.hooks["response"].append(_read_at_once)
         # The only way to give every request of a session a time-out.
         self._session.request = functools.partial(self._session.request, timeout=timeout_s)
 
@@ -55,7 +58,7 @@ class PyvoClient:
                 ).url
         except LostJobError as error:
             raise RefusedError(f"{self.url} is no TAP service: {error}") from error
-        if not job.rpartition("/async/")[2]:
+        if not str(job).partition("/async/")[2]:
             raise TransientError("no job was made")
         return str(job)
 
@@ -77,7 +80,7 @@ class PyvoClient:
             try:
                 self._known(job).raise_if_error()
             except DALQueryError as error:
-                return " ".join(str(error.reason).split())
+                return " ".join(str(error.reason).removeprefix("Query Error:").split())
         return "no reason given"
 
     def result(self, job: str) -> bytes:
@@ -96,6 +99,22 @@ class PyvoClient:
         return AsyncTAPJob(job, session=self._session)
 
 
+class _Read:
+    """An answer that is read already, for pyvo to read."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = BytesIO(content)
+
+    def read(self, amount: int = -1, decode_content: bool = True) -> bytes:  # noqa: ARG002
+        """The next bytes."""
+        return self._content.read(amount)
+
+
+def _read_at_once(response: Any, **_: Any) -> None:
+    """Read an answer whole: pyvo leaves off where its parser does, and the connection open."""
+    response.raw = _Read(response.content)
+
+
 @contextmanager
 def _service_errors() -> Iterator[None]:
     """The errors of pyvo and requests, by what is to be done about them."""
@@ -109,7 +128,7 @@ def _service_errors() -> Iterator[None]:
     except DALServiceError as error:
         code = int(error.code) if str(error.code or "").isdigit() else 0
         check_status(code, str(error.reason))
-        raise TransientError(f"no answer ({' '.join(str(error.reason).split())[:200]})") from error
+        raise no_answer(error) from error
     except (ValueError, IndexError, SyntaxError) as error:
         # An answer that is empty or no XML: so say the parsers below pyvo.
         raise TransientError(f"an answer that means nothing ({error})") from error

@@ -1,0 +1,82 @@
+"""A process that is killed again and again, and what it leaves and asks."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.query.archive.conftest import CENTRE, COLUMNS, WITH_VALUES
+from tests.tap.front import Front
+
+SCRIPT = """
+import sys
+from viamachinae.config import ArchiveQuery
+from viamachinae.query.archive import ArchiveSource
+print("ready", flush=True)
+config = ArchiveQuery.model_validate_json(sys.argv[1])
+columns, with_values, ra, dec = {columns!r}, {with_values!r}, {ra}, {dec}
+ArchiveSource(config, columns, with_values).stars(ra, dec, {radius_deg}, columns)
+"""
+
+
+def start(front: Front, lake: Path, ra: float, dec: float, radius_deg: float) -> subprocess.Popen:
+    """A process that reads a disc, once its imports are done."""
+    script = SCRIPT.format(
+        columns=COLUMNS, with_values=WITH_VALUES, ra=ra, dec=dec, radius_deg=radius_deg
+    )
+    config = (
+        f'{{"source": "archive", "endpoint": "{front.plain}", "lake": "{lake}", "tries": 20,'
+        ' "pause_s": 0.05, "row_limit": 400}'
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, config],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[3],
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+def content(lake: Path) -> dict[str, bytes]:
+    """All files of a lake, by name."""
+    files = (path for path in sorted(lake.rglob("*")) if path.is_file())
+    return {str(path.relative_to(lake)): path.read_bytes() for path in files}
+
+
+def check_kills(front: Front, folder: Path, n_kills: int, disc: tuple[float, float, float]) -> None:
+    """Kill a download at random moments; the lake is as without, and nothing is asked twice."""
+    begin = time.monotonic()
+    with start(front, folder / "calm" / "lake", *disc) as process:
+        assert process.wait() == 0
+    whole_s = time.monotonic() - begin
+    front.asked.clear()
+    chance, killed = random.Random(8), 0
+    while killed < n_kills:
+        with start(front, folder / "killed" / "lake", *disc) as process:
+            try:
+                # Short enough that all kills fall before the end.
+                process.wait(timeout=chance.uniform(0.0, 0.8) * whole_s / n_kills)
+                break
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                killed += 1
+    with start(front, folder / "killed" / "lake", *disc) as process:
+        assert process.wait() == 0
+    assert killed == n_kills
+    assert len(set(front.asked)) == len(front.asked)
+    calm, left = content(folder / "calm" / "lake"), content(folder / "killed" / "lake")
+    leftovers = {name for name in left if name.endswith(".tmp")}
+    assert {name: left[name] for name in left.keys() - leftovers} == calm
+
+
+@pytest.mark.slow
+def test_killed_ten_times(archive: Front, tmp_path: Path) -> None:
+    archive.faults.delay_s = 0.03
+    check_kills(archive, tmp_path, 10, (*CENTRE, 3.0))
