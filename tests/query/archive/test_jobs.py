@@ -26,20 +26,20 @@ class Client:
         self.phases = list(phases)
         self.calls: list[str] = []
 
-    def create(self, query: str, most_rows: int) -> str:
+    def create(self, *_: object) -> str:
         self.calls.append("create")
         return f"job {self.calls.count('create')}"
 
-    def start(self, job: str) -> None:
+    def start(self, _: str) -> None:
         self.calls.append("start")
 
-    def phase(self, job: str) -> str:
+    def phase(self, _: str) -> str:
         return self.phases.pop(0)
 
-    def complaint(self, job: str) -> str:
+    def complaint(self, _: str) -> str:
         return "the disk is full"
 
-    def result(self, job: str) -> bytes:
+    def result(self, _: str) -> bytes:
         self.calls.append("result")
         return to_votable(ROWS)
 
@@ -79,7 +79,7 @@ def test_an_open_job_is_taken_up(tmp_path: Path, phases: list[str], calls: list[
         pass
 
     class Dying(Client):
-        def phase(self, job: str) -> str:
+        def phase(self, _: str) -> str:
             raise Killed
 
     with pytest.raises(Killed):

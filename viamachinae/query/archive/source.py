@@ -12,6 +12,7 @@ from astropy.table import Column, Table
 
 from viamachinae.catalog.release import RELEASES
 from viamachinae.config import ArchiveQuery
+from viamachinae.disk import remove_leftovers
 from viamachinae.errors import ArchiveError, BadInputError
 from viamachinae.query.archive.adql import Selection, conditions
 from viamachinae.query.archive.download import Download, alone
@@ -152,6 +153,7 @@ class ArchiveSource:
         patience = Patience(config.tries, config.pause_s)
         try:
             with alone(self._folder):
+                remove_leftovers(self._folder)
                 self._lake = lake = self._open_or_make_lake()
                 client = patience.persist(lambda: open_client(config), TransientError)
                 jobs = Jobs(client, self._ledger.folder / "jobs", patience, config.job_timeout_s)
