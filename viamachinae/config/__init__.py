@@ -17,7 +17,7 @@ from viamachinae.config.link import (
 )
 from viamachinae.config.model import Model
 from viamachinae.config.preprocess import Feature, FiducialCuts, PreprocessConfig
-from viamachinae.config.query import FilesQuery, QueryConfig, SimulateQuery
+from viamachinae.config.query import FilesQuery, LakeQuery, QueryConfig, SimulateQuery
 from viamachinae.config.regions import RegionsConfig, Scan
 from viamachinae.config.scan import ScanConfig
 from viamachinae.config.score import AnodeConfig
@@ -38,6 +38,7 @@ __all__ = [
     "GreatCircleTrack",
     "HealpixTiling",
     "InspectConfig",
+    "LakeQuery",
     "LineConfig",
     "LinkConfig",
     "MafConfig",

@@ -29,6 +29,18 @@ class FilesQuery(Model):
     )
 
 
+class LakeQuery(Model):
+    """Stars from a lake, or from another HATS catalogue of Gaia's stars."""
+
+    source: Literal["lake"]
+    path: str = Field(
+        description="Folder of the lake or HATS catalogue, or its URL, as in s3://bucket/folder."
+    )
+    release: Release = Field(
+        "gaia_dr3", description="The Gaia release that the columns follow (ours)."
+    )
+
+
 class SimulateQuery(Model):
     """Stars of a simulated sky."""
 
@@ -43,7 +55,7 @@ class SimulateQuery(Model):
 
 
 QueryConfig = Annotated[
-    FilesQuery | SimulateQuery,
+    FilesQuery | LakeQuery | SimulateQuery,
     Field(discriminator="source"),
     default_tag("source", "simulate"),
 ]

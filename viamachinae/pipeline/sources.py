@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from viamachinae.config import FilesQuery, ScanConfig
+from viamachinae.config import FilesQuery, LakeQuery, ScanConfig
 from viamachinae.query.files import FilesSource
+from viamachinae.query.lake.source import LakeSource
 from viamachinae.query.source import Source
 from viamachinae.simulate.source import SimulatedSky
 
@@ -18,4 +19,6 @@ def open_source(config: ScanConfig) -> Source:
     """
     if isinstance(config.query, FilesQuery):
         return FilesSource(config.query)
+    if isinstance(config.query, LakeQuery):
+        return LakeSource(config.query)
     return SimulatedSky(config.query, config.seed)

@@ -101,8 +101,9 @@ class HatsCatalogue:
         stars = pa.concat_tables([empty, *filter(None, parts)], promote_options="permissive")
         return self._sorted(stars).select(wanted)
 
-    def count(self, disc: Disc) -> int:
+    def count(self, ra: float, dec: float, radius_deg: float) -> int:
         """Stars in a disc, from the footers of the files and the shares of the pixels in it."""
+        disc = Disc(ra, dec, radius_deg)
         touched = self.touched(disc)
         rows = self._each(self._n_rows, touched)
         return round(sum(n * share(one, disc) for one, n in zip(touched, rows, strict=True)))

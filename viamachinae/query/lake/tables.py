@@ -47,8 +47,14 @@ def gaia_schema(release: str, columns: Sequence[str] | None = None) -> pa.Schema
 
 
 def field_of(name: str, kind: pa.DataType, unit: object) -> pa.Field:
-    """A column with its unit, if it has one."""
-    return pa.field(name, kind, metadata={"unit": str(unit)} if unit is not None else None)
+    """A column with its unit, if it has one, in the metadata of the field."""
+    text = "" if unit is None else str(unit)
+    return pa.field(name, kind, metadata={"unit": text} if text else None)
+
+
+def unit_of(field: pa.Field) -> str:
+    """The unit of a column; empty where it has none."""
+    return str((field.metadata or {}).get(b"unit", b"").decode())
 
 
 def as_kept(stars: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
