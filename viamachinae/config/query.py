@@ -36,6 +36,10 @@ class LakeQuery(Model):
     path: str = Field(
         description="Folder of the lake or HATS catalogue, or its URL, as in s3://bucket/folder."
     )
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Gaia's column name to the catalogue's, where the two differ (ours).",
+    )
     release: Release = Field(
         "gaia_dr3", description="The Gaia release that the columns follow (ours)."
     )

@@ -59,6 +59,8 @@ class HatsCatalogue:
         How the names of partitions end; ``/`` where these are folders of files.
     position : tuple of str
         The names of the columns of right ascension and declination.
+    star : str
+        The name of the column of Gaia's source_id.
     """
 
     place: Place
@@ -66,6 +68,7 @@ class HatsCatalogue:
     schema: pa.Schema
     suffix: str = ".parquet"
     position: tuple[str, str] = ("ra", "dec")
+    star: str = "source_id"
 
     def touched(self, disc: Disc) -> list[Partition]:
         """The partitions that may hold stars of a disc."""
@@ -92,10 +95,10 @@ class HatsCatalogue:
         """
         disc = Disc(ra, dec, radius_deg)
         wanted = list(dict.fromkeys(columns))
-        for name in (*self.position, "source_id", *wanted):
+        for name in (*self.position, self.star, *wanted):
             if name not in self.schema.names:
                 raise missing_column(self.place.name, name, self.schema.names)
-        needed = list(dict.fromkeys(["source_id", *self.position, *wanted]))
+        needed = list(dict.fromkeys([self.star, *self.position, *wanted]))
         parts = self._each(lambda one: self._read(one, disc, needed), self.touched(disc))
         empty = pa.schema([self.schema.field(name) for name in needed]).empty_table()
         stars = pa.concat_tables([empty, *filter(None, parts)], promote_options="permissive")
@@ -155,20 +158,20 @@ class HatsCatalogue:
         return rows if inside.all() else rows.filter(pa.array(inside))
 
     def _sorted(self, stars: pa.Table) -> pa.Table:
-        ids = stars["source_id"]
+        ids = stars[self.star]
         if ids.null_count or not pa.types.is_integer(ids.type):
             raise BadInputError(
-                f"{self.place.name} has stars without a whole number in its column 'source_id'; "
+                f"{self.place.name} has stars without a whole number in its column '{self.star}'; "
                 "take a copy of the catalogue that keeps Gaia's numbers"
             )
         steps = np.diff(ids.to_numpy())
         if np.any(steps < 0):
             stars = stars.take(pa.compute.sort_indices(ids))
-            steps = np.diff(stars["source_id"].to_numpy())
+            steps = np.diff(stars[self.star].to_numpy())
         if np.any(steps == 0):
             raise BadInputError(
                 f"{self.place.name} repeats {np.count_nonzero(steps == 0)} values of its column "
-                "'source_id' within one disc; make or copy it again"
+                f"'{self.star}' within one disc; make or copy it again"
             )
         return stars
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from astropy.table import Column, Table
 
 from viamachinae.catalog.release import RELEASES
 from viamachinae.config import LakeQuery
 from viamachinae.errors import BadInputError
-from viamachinae.query.columns import check_type, masked_to_nan, missing_column
+from viamachinae.query.columns import check_type, gaia_names, masked_to_nan, missing_column
 from viamachinae.query.lake.folder import Lake
-from viamachinae.query.lake.hats import open_hats
+from viamachinae.query.lake.hats import HatsCatalogue, open_hats
 from viamachinae.query.lake.place import open_place
 from viamachinae.query.parquet import arrow_dtype, arrow_values
 
@@ -42,7 +43,11 @@ class LakeSource:
     def __init__(self, config: LakeQuery) -> None:
         self.name = config.path
         place = open_place(config.path)
-        self._lake = Lake.open(config.path) if Lake.is_at(place) else open_hats(place)
+        lake = Lake.open(config.path) if Lake.is_at(place) else open_hats(place)
+        self._own_names = gaia_names(self.name, lake.schema.names, config.columns)
+        if isinstance(lake, HatsCatalogue):
+            lake = replace(lake, star=self._own_names.get("source_id", "source_id"))
+        self._lake = lake
         self._release = config.release
         if isinstance(self._lake, Lake) and self._lake.release != config.release:
             raise BadInputError(
@@ -52,8 +57,8 @@ class LakeSource:
         self._check(_ALWAYS_NEEDED)
 
     def columns(self) -> frozenset[str]:
-        """Names of the columns that it has."""
-        return frozenset(self._lake.schema.names)
+        """Names by which columns can be asked: Gaia's through the column map, and its own."""
+        return frozenset(self._own_names)
 
     def stars(self, ra: float, dec: float, radius_deg: float, columns: Sequence[str]) -> Table:
         """All stars within `radius_deg` of the ICRS point (`ra`, `dec`), each once.
@@ -74,12 +79,13 @@ class LakeSource:
         """
         asked = list(dict.fromkeys(columns))
         self._check(asked)
-        found = self._lake.read_disc(ra, dec, radius_deg, asked)
+        own = self._own_names
+        found = self._lake.read_disc(ra, dec, radius_deg, [own[name] for name in asked])
         due = RELEASES[self._release].columns
         units = {name: due[name].unit if name in due else None for name in asked}
         return Table(
             [
-                Column(masked_to_nan(arrow_values(found[name])), name, unit=units[name])
+                Column(masked_to_nan(arrow_values(found[own[name]])), name, unit=units[name])
                 for name in asked
             ],
             copy=False,
@@ -96,17 +102,19 @@ class LakeSource:
         return self._lake.count(ra, dec, radius_deg)
 
     def fingerprint(self) -> str:
-        """Hash of the release and of the records of all pixels.
+        """Hash of the release, the column map and the records of all pixels.
 
         A foreign catalogue has no records: its own description and the sizes of its files stand
         for its stars.
         """
-        text = f"{self._release} {self._lake.fingerprint()}"
+        names = sorted(self._own_names.items())
+        text = f"{self._release} {names} {self._lake.fingerprint()}"
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def _check(self, columns: Sequence[str]) -> None:
         schema, due = self._lake.schema, RELEASES[self._release].columns
         for name in columns:
-            if name not in schema.names:
+            if name not in self._own_names:
                 raise missing_column(self.name, name, schema.names)
-            check_type(self.name, name, arrow_dtype(schema.field(name).type), due.get(name))
+            own = self._own_names[name]
+            check_type(self.name, own, arrow_dtype(schema.field(own).type), due.get(name))
