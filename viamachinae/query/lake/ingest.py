@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
@@ -27,7 +28,7 @@ from viamachinae.errors import BadInputError
 from viamachinae.query.lake.folder import DEFAULT_ORDER, Lake
 from viamachinae.query.lake.inputs import InputTable, check_columns, lake_schema, open_table
 from viamachinae.query.lake.runs import SortedTable, read_sorted, stars_by_pixel, write_sorted
-from viamachinae.query.lake.tables import as_kept, check_rows
+from viamachinae.query.lake.tables import as_kept, check_rows, check_unique
 from viamachinae.query.pixels import source_id_range
 
 # Tells what is done (a word), how much of it, and of how much.
@@ -110,6 +111,10 @@ def ingest(
     due = Counter[int]()
     for table in sorted_tables:
         due.update({int(pixel): rows for pixel, rows in table.pixels.items()})
+    if not due:
+        raise BadInputError(
+            f"{tables[0]} and the tables after it hold no stars; give one that does"
+        )
     pixels = list(range(12 * 4**order)) if whole_sky else sorted(due)
     groups = [
         pixels[begin : begin + _PIXELS_AT_ONCE] for begin in range(0, len(pixels), _PIXELS_AT_ONCE)
@@ -205,6 +210,7 @@ def _write_pixels(job: _Job, *, lake: Lake) -> int:
                 f"hold {sum(job.rows[pixel].values())}; remove its folder {_SPILL} and run ingest "
                 "again"
             )
+        check_unique(np.sort(stars["source_id"].to_numpy()), " with ".join(job.rows[pixel]))
         written += lake.write_pixel(pixel, stars, {"tables": job.rows[pixel]})
     return written
 

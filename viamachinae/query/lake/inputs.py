@@ -62,10 +62,8 @@ def open_table(path: Path) -> InputTable:
     BadInputError
         If it is missing, empty, damaged or of an unknown format.
     """
-    is_csv = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"][-1:] == [
-        ".csv"
-    ]
-    if not is_csv or not path.is_file():
+    is_csv = path.name.lower().removesuffix(".gz").endswith(".csv")
+    if not is_csv or not path.is_file() or path.stat().st_size == 0:
         file = open_file(path)
         return InputTable(path, file.dtypes, file.units, partial(_file_batches, file))
     with reading(path):
@@ -200,7 +198,7 @@ def _bad_cell(path: Path, names: list[str], message: str) -> BadInputError | Non
     if found is None:
         return None
     column, row, kind, what = found.groups()
-    where = f" of row {row}" if row else ""
+    where = f" (line {row})" if row else ""
     return BadInputError(
         f"{path} holds in its column '{names[int(column)]}'{where} what is no {kind} ({what}); "
         "correct it, or download the file again"

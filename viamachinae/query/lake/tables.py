@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet
+from numpy.typing import NDArray
 
 from viamachinae.catalog.release import RELEASES
 from viamachinae.errors import BadInputError
@@ -144,11 +145,22 @@ def check_pixel(stars: pa.Table, order: int, pixel: int, name: str) -> None:
             f"{name} was given the star with source_id {outside[0]}, which lies in another pixel; "
             "give each pixel its own stars"
         )
+    check_unique(ids, name)
+
+
+def check_unique(ids: NDArray[np.int64], name: str) -> None:
+    """Refuse sorted ids of which one is there twice.
+
+    Raises
+    ------
+    BadInputError
+        Naming one.
+    """
     repeated = ids[1:][np.diff(ids) == 0]
     if repeated.size:
         raise BadInputError(
-            f"{name} was given the star with source_id {repeated[0]} more than once, and "
-            f"{repeated.size - 1} others so; remove the repeated rows from the tables"
+            f"{name} holds the star with source_id {repeated[0]} more than once ({repeated.size} "
+            "rows too many in its pixel); remove the repeated rows"
         )
 
 
