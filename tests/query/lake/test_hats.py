@@ -12,7 +12,7 @@ import pytest
 
 from viamachinae.errors import BadInputError
 from viamachinae.query.lake import Lake
-from viamachinae.query.lake.hats import open_hats
+from viamachinae.query.lake.opening import open_hats
 from viamachinae.query.lake.place import open_place
 
 Foreign = Callable[..., Path]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from viamachinae.query.catalogue import reading
 from viamachinae.query.disc import Disc
 from viamachinae.query.lake.hats import HatsCatalogue, by_order, share
 from viamachinae.query.lake.layout import DATASET, Partition
-from viamachinae.query.lake.metadata import write_metadata
+from viamachinae.query.lake.metadata import FORMAT_VERSION, hats_properties, write_metadata
 from viamachinae.query.lake.place import Place, open_place
 from viamachinae.query.lake.records import (
     PixelRecord,
@@ -29,8 +28,6 @@ from viamachinae.query.lake.records import (
 from viamachinae.query.lake.tables import as_kept, check_pixel, field_of, to_parquet, unit_of
 from viamachinae.query.pixels import pixels_in_disc
 
-# Raised whenever a lake is no longer written, or read, as before.
-FORMAT_VERSION = 1
 DEFAULT_ORDER = 5
 _DESCRIPTION = "lake.json"
 
@@ -64,6 +61,8 @@ class Lake:
         )
         self.provenance: Mapping[str, Any] = description["provenance"]
         self._place = place
+        # Records read before: a pixel that is whole stays so.
+        self._known: dict[int, PixelRecord] = {}
 
     @classmethod
     def create(
@@ -202,25 +201,10 @@ class Lake:
         """
         records = read_records(self._place, recorded(self._place))
         full = [Partition(self.order, pixel) for pixel, one in records.items() if one.rows]
-        n_rows = sum(one.rows for one in records.values())
-        properties = {
-            "obs_collection": f"viamachinae_{self.release}",
-            "dataproduct_type": "object",
-            "hats_nrows": str(n_rows),
-            "hats_col_ra": "ra",
-            "hats_col_dec": "dec",
-            "hats_npix_suffix": ".parquet",
-            "hats_order": str(self.order),
-            "hats_max_rows": str(max((one.rows for one in records.values()), default=0)),
-            "hats_estsize": str(sum(one.bytes for one in records.values()) // 1024),
-            "hats_builder": f"viamachinae lake format {FORMAT_VERSION}",
-            "hats_version": "v1.0",
-            "obs_regime": "Optical",
-            "obs_ack": "ESA/Gaia/DPAC",
-            "prov_progenitor": json.dumps(self.provenance, sort_keys=True),
-        }
+        properties = hats_properties(self.release, self.order, list(records.values()))
+        properties["prov_progenitor"] = json.dumps(self.provenance, sort_keys=True)
         write_metadata(Path(self._place.root), self.schema, full, properties)
-        return n_rows
+        return sum(one.rows for one in records.values())
 
     def read_disc(
         self, ra: float, dec: float, radius_deg: float, columns: Sequence[str]
@@ -265,11 +249,6 @@ class Lake:
         for pixel, record in read_records(self._place, recorded(self._place)).items():
             digest.update(f"{pixel} {record.hash}\n".encode())
         return digest.hexdigest()
-
-    @cached_property
-    def _known(self) -> dict[int, PixelRecord]:
-        """Records read before: a pixel that is whole stays so."""
-        return {}
 
     def _touched(self, disc: Disc) -> tuple[dict[int, PixelRecord], str]:
         """The records of the pixels of a disc, and a sentence if some are missing."""

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import shutil
-import signal
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,14 +21,13 @@ from viamachinae.disk import remove_leftovers
 from viamachinae.errors import BadInputError
 from viamachinae.query.lake.folder import DEFAULT_ORDER, Lake
 from viamachinae.query.lake.inputs import InputTable, check_columns, lake_schema, open_table
+from viamachinae.query.lake.processes import side_by_side
 from viamachinae.query.lake.runs import SortedTable, read_sorted, stars_by_pixel, write_sorted
 from viamachinae.query.lake.tables import as_kept, check_rows, check_unique
 from viamachinae.query.pixels import source_id_range
 
 # Tells what is done (a word), how much of it, and of how much.
 Watcher = Callable[[str, int, int], None]
-Given = TypeVar("Given")
-Made = TypeVar("Made")
 
 # Stars are sorted in runs of about this size; a worker holds a few times as much.
 _RUN_BYTES = 1 << 27
@@ -106,7 +99,7 @@ def ingest(
     sort = partial(_sort_table, spill=spill, own=own, lake=lake)
     n_bytes = [table.stat().st_size for table in tables]
     tell = partial(watch, "sorting tables")
-    sorted_tables = _side_by_side(sort, tables, n_bytes, workers, tell)
+    sorted_tables = side_by_side(sort, tables, n_bytes, workers, tell)
 
     due = Counter[int]()
     for table in sorted_tables:
@@ -122,7 +115,7 @@ def ingest(
     jobs = [_job(group, sorted_tables, order) for group in groups]
     n_stars = [sum(due[pixel] for pixel in group) for group in groups]
     tell = partial(watch, "writing pixels")
-    written = _side_by_side(partial(_write_pixels, lake=lake), jobs, n_stars, workers, tell)
+    written = side_by_side(partial(_write_pixels, lake=lake), jobs, n_stars, workers, tell)
     if written != n_stars:
         raise BadInputError(
             f"{out} got {sum(written)} of the {sum(n_stars)} stars in the tables; remove "
@@ -213,60 +206,3 @@ def _write_pixels(job: _Job, *, lake: Lake) -> int:
         check_unique(np.sort(stars["source_id"].to_numpy()), " with ".join(job.rows[pixel]))
         written += lake.write_pixel(pixel, stars, {"tables": job.rows[pixel]})
     return written
-
-
-# --- processes -------------------------------------------------------------------------------
-
-
-def _side_by_side(
-    work: Callable[[Given], Made],
-    given: Sequence[Given],
-    amounts: Sequence[int],
-    workers: int,
-    tell: Callable[[int, int], None],
-) -> list[Made]:
-    """Do something to each of `given` in processes; results in order.
-
-    Raises
-    ------
-    BadInputError
-        If a process dies.
-    """
-    done, total = 0, sum(amounts)
-    if workers == 1:
-        made = []
-        for one, amount in zip(given, amounts, strict=True):
-            made.append(work(one))
-            tell(done := done + amount, total)
-        return made
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
-    try:
-        futures = {pool.submit(work, one): index for index, one in enumerate(given)}
-        for future in as_completed(futures):
-            future.result()
-            tell(done := done + amounts[futures[future]], total)
-        return [future.result() for future in futures]
-    except BrokenProcessPool as error:
-        raise BadInputError(
-            "a process of ingest was ended from outside (was the memory full?); run it again, "
-            "with fewer --workers: it goes on where it stopped"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """Let a worker end when its parent is killed, and not wait for work for ever.
-
-    The parent answers Ctrl-C for all.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-
-    def wait() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()

@@ -20,6 +20,29 @@ from viamachinae.query.lake.layout import (
     partition_info_text,
     properties_text,
 )
+from viamachinae.query.lake.records import PixelRecord
+
+# Raised whenever a lake is no longer written, or read, as before.
+FORMAT_VERSION = 1
+
+
+def hats_properties(release: str, order: int, records: Sequence[PixelRecord]) -> dict[str, str]:
+    """What the standard wants to know of a lake; no date, so that the same stars say the same."""
+    return {
+        "obs_collection": f"viamachinae_{release}",
+        "dataproduct_type": "object",
+        "hats_nrows": str(sum(one.rows for one in records)),
+        "hats_col_ra": "ra",
+        "hats_col_dec": "dec",
+        "hats_npix_suffix": ".parquet",
+        "hats_order": str(order),
+        "hats_max_rows": str(max((one.rows for one in records), default=0)),
+        "hats_estsize": str(sum(one.bytes for one in records) // 1024),
+        "hats_builder": f"viamachinae lake format {FORMAT_VERSION}",
+        "hats_version": "v1.0",
+        "obs_regime": "Optical",
+        "obs_ack": "ESA/Gaia/DPAC",
+    }
 
 
 def write_metadata(

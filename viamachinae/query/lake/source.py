@@ -13,7 +13,8 @@ from viamachinae.config import LakeQuery
 from viamachinae.errors import BadInputError
 from viamachinae.query.columns import check_type, gaia_names, masked_to_nan, missing_column
 from viamachinae.query.lake.folder import Lake
-from viamachinae.query.lake.hats import HatsCatalogue, open_hats
+from viamachinae.query.lake.hats import HatsCatalogue
+from viamachinae.query.lake.opening import open_hats
 from viamachinae.query.lake.place import open_place
 from viamachinae.query.parquet import arrow_dtype, arrow_values
 
