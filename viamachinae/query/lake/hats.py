@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from viamachinae.query.columns import missing_column
 from viamachinae.query.disc import Disc
 from viamachinae.query.lake.layout import DATASET, PARTITION_INFO, PROPERTIES, Partition
 from viamachinae.query.lake.place import Place
+from viamachinae.query.lake.processes import cores
 from viamachinae.query.parquet import arrow_values, row_group_span
 from viamachinae.query.pixels import Ids, pixels_in_disc, separation_deg
 
@@ -168,7 +168,7 @@ class HatsCatalogue:
         self, work: Callable[[Partition], Result], partitions: Iterable[Partition]
     ) -> list[Result]:
         """Do something for each partition, in threads; results in order."""
-        n_threads = _REMOTE_THREADS if self.place.is_remote else len(os.sched_getaffinity(0))
+        n_threads = _REMOTE_THREADS if self.place.is_remote else cores()
         with ThreadPoolExecutor(n_threads) as threads:
             return list(threads.map(work, partitions))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from viamachinae.disk import remove_leftovers
 from viamachinae.errors import BadInputError
 from viamachinae.query.lake.folder import DEFAULT_ORDER, Lake
 from viamachinae.query.lake.inputs import InputTable, check_columns, lake_schema, open_table
-from viamachinae.query.lake.processes import side_by_side
+from viamachinae.query.lake.processes import cores, side_by_side
 from viamachinae.query.lake.runs import SortedTable, read_sorted, stars_by_pixel, write_sorted
 from viamachinae.query.lake.tables import as_kept, check_rows, check_unique
 from viamachinae.query.pixels import source_id_range
@@ -94,7 +93,7 @@ def ingest(
     remove_leftovers(out)
     meaning = json.dumps([own, release, order, lake.schema.to_string()])
     spill = out / _SPILL / hashlib.blake2b(meaning.encode(), digest_size=8).hexdigest()
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or cores()
 
     sort = partial(_sort_table, spill=spill, own=own, lake=lake)
     n_bytes = [table.stat().st_size for table in tables]

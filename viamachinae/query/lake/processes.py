@@ -17,6 +17,11 @@ Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def side_by_side(
     work: Callable[[Given], Made],
     given: Sequence[Given],
