@@ -12,14 +12,14 @@ from typing import Annotated
 import typer
 
 from viamachinae import __version__
-from viamachinae.cli import options, sky, survey, work
+from viamachinae.cli import ingest, options, sky, survey, work
 from viamachinae.cli.arguments import say
 from viamachinae.errors import ArchiveError, BadInputError
 
 app = typer.Typer(
     help="Find stellar streams in Gaia data.", no_args_is_help=True, add_completion=False
 )
-VERBS = (work.scan, work.patch, work.link, survey.plan, survey.status, sky.simulate)
+VERBS = (work.scan, work.patch, work.link, survey.plan, survey.status, sky.simulate, ingest.ingest)
 
 
 def _print_version(asked: bool) -> None:

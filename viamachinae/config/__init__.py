@@ -21,6 +21,7 @@ from viamachinae.config.query import (
     ArchiveQuery,
     DownloadCuts,
     FilesQuery,
+    LakeQuery,
     QueryConfig,
     SimulateQuery,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "GreatCircleTrack",
     "HealpixTiling",
     "InspectConfig",
+    "LakeQuery",
     "LineConfig",
     "LinkConfig",
     "MafConfig",

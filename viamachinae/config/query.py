@@ -97,6 +97,22 @@ class ArchiveQuery(Model):
     )
 
 
+class LakeQuery(Model):
+    """Stars from a lake, or from another HATS catalogue of Gaia's stars."""
+
+    source: Literal["lake"]
+    path: str = Field(
+        description="Folder of the lake or HATS catalogue, or its URL, as in s3://bucket/folder."
+    )
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Gaia's column name to the catalogue's, where the two differ (ours).",
+    )
+    release: Release = Field(
+        "gaia_dr3", description="The Gaia release that the columns follow (ours)."
+    )
+
+
 class SimulateQuery(Model):
     """Stars of a simulated sky."""
 
@@ -111,7 +127,7 @@ class SimulateQuery(Model):
 
 
 QueryConfig = Annotated[
-    FilesQuery | ArchiveQuery | SimulateQuery,
+    FilesQuery | LakeQuery | ArchiveQuery | SimulateQuery,
     Field(discriminator="source"),
     default_tag("source", "simulate"),
 ]

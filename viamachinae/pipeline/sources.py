@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from viamachinae.catalog.release import RELEASES
-from viamachinae.config import ArchiveQuery, FilesQuery, ScanConfig
+from viamachinae.config import ArchiveQuery, FilesQuery, LakeQuery, ScanConfig
 from viamachinae.preprocess.patch import needed_columns
 from viamachinae.preprocess.photometry import photometric_columns
 from viamachinae.query.archive import ArchiveSource
 from viamachinae.query.files import FilesSource
+from viamachinae.query.lake.source import LakeSource
 from viamachinae.query.source import Source
 from viamachinae.simulate.source import SimulatedSky
 
@@ -22,6 +23,8 @@ def open_source(config: ScanConfig) -> Source:
     """
     if isinstance(config.query, FilesQuery):
         return FilesSource(config.query)
+    if isinstance(config.query, LakeQuery):
+        return LakeSource(config.query)
     if isinstance(config.query, ArchiveQuery):
         return open_archive(config, config.query)
     return SimulatedSky(config.query, config.seed)

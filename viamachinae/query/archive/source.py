@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from astropy.table import Column, Table
+from astropy.table import Table
 
 from viamachinae.catalog.release import RELEASES
-from viamachinae.config import ArchiveQuery
+from viamachinae.config import ArchiveQuery, LakeQuery
 from viamachinae.disk import remove_leftovers
 from viamachinae.errors import ArchiveError, BadInputError
 from viamachinae.query.archive.adql import Selection, conditions
@@ -21,13 +21,13 @@ from viamachinae.query.archive.jobs import Jobs
 from viamachinae.query.archive.ledger import Ledger
 from viamachinae.query.archive.retry import Patience
 from viamachinae.query.archive.tap import open_client, service_url
-from viamachinae.query.columns import masked_to_nan
 from viamachinae.query.disc import Disc
 from viamachinae.query.lake import Lake
 from viamachinae.query.lake.hats import share
 from viamachinae.query.lake.layout import Partition
+from viamachinae.query.lake.place import open_place
+from viamachinae.query.lake.source import LakeSource
 from viamachinae.query.lake.tables import gaia_schema
-from viamachinae.query.parquet import arrow_values
 from viamachinae.query.pixels import pixels_in_disc, ranges
 
 Result = TypeVar("Result")
@@ -96,16 +96,8 @@ class ArchiveSource:
         pixels = self._pixels(ra, dec, radius_deg)
         if not set(pixels) <= self._present():
             self._with_archive(pixels, lambda download: download.complete(pixels))
-        lake = self._lake or self._open_or_make_lake()
-        found = lake.read_disc(ra, dec, radius_deg, list(columns))
-        units = {name: column.unit for name, column in self._schema.columns.items()}
-        return Table(
-            [
-                Column(masked_to_nan(arrow_values(found[name])), name, unit=units[name])
-                for name in columns
-            ],
-            copy=False,
-        )
+        lake = LakeQuery(source="lake", path=str(self._folder), release=self._config.release)
+        return LakeSource(lake).stars(ra, dec, radius_deg, columns)
 
     def count(self, ra: float, dec: float, radius_deg: float) -> int:
         """Stars in the disc: the archive's count of each pixel times its share in the disc.
@@ -191,7 +183,7 @@ class ArchiveSource:
 
     def _open_lake(self) -> Lake | None:
         """The lake of an earlier run, if any; it must hold the stars that are asked for now."""
-        if not self._folder.is_dir() or not any(self._folder.iterdir()):
+        if not Lake.is_at(open_place(self._folder)):
             return None
         lake = Lake.open(self._folder)
         lacking = sorted(set(self._columns) - set(lake.schema.names))

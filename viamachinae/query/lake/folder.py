@@ -4,61 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet
 
 from viamachinae.disk import atomic
-from viamachinae.errors import BadInputError
+from viamachinae.errors import BadInputError, UnprocessableError
 from viamachinae.query.catalogue import reading
 from viamachinae.query.disc import Disc
 from viamachinae.query.lake.hats import HatsCatalogue, by_order, share
-from viamachinae.query.lake.layout import (
-    COMMON_METADATA,
-    DATASET,
-    METADATA,
-    PARTITION_INFO,
-    PROPERTIES,
-    Partition,
-    partition_info_text,
-    partition_of,
-    properties_text,
-)
+from viamachinae.query.lake.layout import DATASET, Partition
+from viamachinae.query.lake.metadata import FORMAT_VERSION, hats_properties, write_metadata
 from viamachinae.query.lake.place import Place, open_place
-from viamachinae.query.lake.tables import as_kept, check_pixel, to_parquet
+from viamachinae.query.lake.records import (
+    PixelRecord,
+    read_record,
+    read_records,
+    recorded,
+    write_record,
+)
+from viamachinae.query.lake.tables import as_kept, check_pixel, field_of, to_parquet, unit_of
 from viamachinae.query.pixels import pixels_in_disc
 
-# Raised whenever a lake is no longer written, or read, as before.
-FORMAT_VERSION = 1
 DEFAULT_ORDER = 5
 _DESCRIPTION = "lake.json"
-_RECORDS = "records"
-
-
-@dataclass(frozen=True)
-class PixelRecord:
-    """What a lake knows of a pixel that is whole on disk.
-
-    Attributes
-    ----------
-    rows, bytes : int
-        Stars, and size of their file; both 0 for an empty pixel, which has no file.
-    hash : str
-        BLAKE2b of the file, 32 hex digits.
-    provenance : mapping
-        Whence the stars came.
-    """
-
-    rows: int
-    bytes: int
-    hash: str
-    provenance: Mapping[str, Any]
 
 
 class Lake:
@@ -74,6 +45,8 @@ class Lake:
         HEALPix order of all its pixels.
     schema : pyarrow.Schema
         Columns, with units in the metadata of the fields.
+    provenance : mapping
+        As its maker gave it.
     """
 
     def __init__(self, place: Place, description: Mapping[str, Any]) -> None:
@@ -82,12 +55,14 @@ class Lake:
         self.order: int = description["order"]
         self.schema = pa.schema(
             [
-                pa.field(name, pa.type_for_alias(kind), metadata={"unit": unit} if unit else None)
+                field_of(name, pa.type_for_alias(kind), unit)
                 for name, kind, unit in description["columns"]
             ]
         )
         self.provenance: Mapping[str, Any] = description["provenance"]
         self._place = place
+        # Records read before: a pixel that is whole stays so.
+        self._known: dict[int, PixelRecord] = {}
 
     @classmethod
     def create(
@@ -107,16 +82,13 @@ class Lake:
         schema : pyarrow.Schema
             As `viamachinae.query.lake.tables.gaia_schema` gives it.
         provenance : mapping
-            What JSON can hold; kept in the lake as its maker first gave it.
+            What JSON can hold; a lake keeps what its first maker gave.
 
         Raises
         ------
         BadInputError
             If the folder holds anything else.
         """
-        columns = [[f.name, str(f.type), _unit(f)] for f in schema]
-        description = {"version": FORMAT_VERSION, "release": release, "order": order}
-        description |= {"columns": columns, "provenance": dict(provenance)}
         if (folder / _DESCRIPTION).is_file():
             lake = cls.open(folder)
             if (lake.release, lake.order, lake.schema) != (release, order, schema):
@@ -128,7 +100,15 @@ class Lake:
             return lake
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise BadInputError(f"{folder} is no lake and not empty; name another folder")
-        _write(folder / _DESCRIPTION, json.dumps(description, indent=1).encode())
+        description = {
+            "version": FORMAT_VERSION,
+            "release": release,
+            "order": order,
+            "columns": [[field.name, str(field.type), unit_of(field)] for field in schema],
+            "provenance": dict(provenance),
+        }
+        with atomic(folder / _DESCRIPTION) as temporary:
+            temporary.write_text(json.dumps(description, indent=1))
         return cls(open_place(folder), description)
 
     @classmethod
@@ -157,33 +137,18 @@ class Lake:
                 )
             return cls(place, description)
 
-    # --- what is there ---------------------------------------------------------------------
+    @staticmethod
+    def is_at(place: Place) -> bool:
+        """Whether a folder is a lake of this package."""
+        return place.read_text(_DESCRIPTION) is not None
 
     def present(self) -> set[int]:
         """The pixels that are whole on disk, empty ones included."""
-        return set(self._recorded)
+        return set(recorded(self._place))
 
     def record(self, pixel: int) -> PixelRecord | None:
-        """The record of a pixel; None where it is not whole on disk."""
-        path = f"{_RECORDS}/{Partition(self.order, pixel).path('.json')}"
-        text = self._place.read_text(path)
-        if text is None:
-            return None
-        with reading(self._place.path(path)):
-            return PixelRecord(**json.loads(text))
-
-    @property
-    def _recorded(self) -> list[int]:
-        found = map(partition_of, self._place.files(_RECORDS))
-        return sorted(one.pixel for one in found if one is not None)
-
-    def _records(self, pixels: Iterable[int]) -> dict[int, PixelRecord]:
-        with ThreadPoolExecutor(8 if self._place.is_remote else 1) as threads:
-            wanted = sorted(pixels)
-            found = zip(wanted, threads.map(self.record, wanted), strict=True)
-            return {pixel: record for pixel, record in found if record is not None}
-
-    # --- writing ---------------------------------------------------------------------------
+        """What is known of a pixel; None where it is not whole on disk."""
+        return read_record(self._place, pixel)
 
     def write_pixel(self, pixel: int, stars: pa.Table, provenance: Mapping[str, Any]) -> int:
         """Put all stars of a pixel into the lake, and then their record.
@@ -212,24 +177,21 @@ class Lake:
         kept = as_kept(stars, self.schema, where)
         check_pixel(kept, self.order, pixel, where)
         content = to_parquet(kept) if kept.num_rows else b""
-        record = PixelRecord(
-            rows=kept.num_rows,
-            bytes=len(content),
-            hash=hashlib.blake2b(content, digest_size=16).hexdigest(),
-            provenance=dict(provenance),
-        )
+        digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+        record = PixelRecord(kept.num_rows, len(content), digest, dict(provenance))
         old = self.record(pixel)
         if old is not None and old.hash != record.hash:
             raise BadInputError(
                 f"{where} already holds {old.rows} stars that differ from the {record.rows} given "
                 "now; remove the lake, or name another folder"
             )
-        path = self._path(DATASET, pixel, ".parquet")
+        root = Path(self._place.root)
+        path = root / DATASET / Partition(self.order, pixel).path()
         if kept.num_rows and not (path.is_file() and path.stat().st_size == record.bytes):
-            _write(path, content)
+            with atomic(path) as temporary:
+                temporary.write_bytes(content)
         if old is None:
-            text = json.dumps(asdict(record), indent=1)
-            _write(self._path(_RECORDS, pixel, ".json"), text.encode())
+            write_record(root, pixel, record)
         return record.rows
 
     def finish(self) -> int:
@@ -237,48 +199,12 @@ class Lake:
 
         They tell of all pixels that are present, and are the same bytes for the same pixels.
         """
-        records = self._records(self._recorded)
-        full = [pixel for pixel, record in records.items() if record.rows]
-        partitions = [Partition(self.order, pixel) for pixel in full]
-        root, footers = Path(self._place.root), []
-        for one in partitions:
-            with reading(root / DATASET / one.path()):
-                footer = pa.parquet.read_metadata(root / DATASET / one.path())
-            footer.set_file_path(one.path())
-            footers.append(footer)
-        n_rows = sum(record.rows for record in records.values())
-        with atomic(root / COMMON_METADATA) as temporary:
-            pa.parquet.write_metadata(self.schema, temporary)
-        with atomic(root / METADATA) as temporary:
-            pa.parquet.write_metadata(self.schema, temporary, metadata_collector=footers)
-        _write(root / PARTITION_INFO, partition_info_text(partitions).encode())
-        for name in PROPERTIES:
-            _write(root / name, properties_text(self._properties(n_rows, records)).encode())
-        return n_rows
-
-    def _properties(self, n_rows: int, records: Mapping[int, PixelRecord]) -> dict[str, str]:
-        size = sum(record.bytes for record in records.values())
-        return {
-            "obs_collection": f"viamachinae_{self.release}",
-            "dataproduct_type": "object",
-            "hats_nrows": str(n_rows),
-            "hats_col_ra": "ra",
-            "hats_col_dec": "dec",
-            "hats_npix_suffix": ".parquet",
-            "hats_order": str(self.order),
-            "hats_max_rows": str(max((one.rows for one in records.values()), default=0)),
-            "hats_estsize": str(size // 1024),
-            "hats_builder": f"viamachinae lake format {FORMAT_VERSION}",
-            "hats_version": "v1.0",
-            "obs_regime": "Optical",
-            "obs_ack": "ESA/Gaia/DPAC",
-            "prov_progenitor": json.dumps(self.provenance, sort_keys=True),
-        }
-
-    def _path(self, folder: str, pixel: int, suffix: str) -> Path:
-        return Path(self._place.root) / folder / Partition(self.order, pixel).path(suffix)
-
-    # --- reading ---------------------------------------------------------------------------
+        records = read_records(self._place, recorded(self._place))
+        full = [Partition(self.order, pixel) for pixel, one in records.items() if one.rows]
+        properties = hats_properties(self.release, self.order, list(records.values()))
+        properties["prov_progenitor"] = json.dumps(self.provenance, sort_keys=True)
+        write_metadata(Path(self._place.root), self.schema, full, properties)
+        return sum(one.rows for one in records.values())
 
     def read_disc(
         self, ra: float, dec: float, radius_deg: float, columns: Sequence[str]
@@ -287,54 +213,53 @@ class Lake:
 
         Raises
         ------
+        UnprocessableError
+            If the lake lacks a pixel that may hold such stars.
         BadInputError
-            If a pixel that may hold such stars, or a column, is not in the lake, or a file is
-            damaged.
+            If it lacks a column, or a file is damaged.
         """
-        records = self._touched(Disc(ra, dec, radius_deg))
-        return self._catalogue(records).read_disc(ra, dec, radius_deg, columns)
+        records, missing = self._touched(Disc(ra, dec, radius_deg))
+        if missing:
+            raise UnprocessableError(missing)
+        full = (Partition(self.order, pixel) for pixel, record in records.items() if record.rows)
+        catalogue = HatsCatalogue(self._place, by_order(full), self.schema)
+        return catalogue.read_disc(ra, dec, radius_deg, columns)
 
-    def count(self, disc: Disc) -> int:
-        """Stars in a disc: those of the pixels, by the share of each that lies in it."""
-        touched = self._touched(disc).items()
-        return round(sum(r.rows * share(Partition(self.order, p), disc) for p, r in touched))
+    def count(self, ra: float, dec: float, radius_deg: float) -> int:
+        """Stars in a disc: those of its pixels, by the share of each that lies in it.
+
+        Raises
+        ------
+        BadInputError
+            If the lake lacks a pixel that may hold such stars.
+        """
+        disc = Disc(ra, dec, radius_deg)
+        records, missing = self._touched(disc)
+        if missing:
+            raise BadInputError(missing)
+        rows = (one.rows * share(Partition(self.order, p), disc) for p, one in records.items())
+        return round(sum(rows))
 
     def fingerprint(self) -> str:
         """Hash of the release, the columns and all stars, from the records."""
         digest = hashlib.blake2b(f"{self.release} {self.order}".encode(), digest_size=16)
-        digest.update(str([(f.name, str(f.type), _unit(f)) for f in self.schema]).encode())
-        for pixel, record in self._records(self._recorded).items():
+        digest.update(
+            str([(one.name, str(one.type), unit_of(one)) for one in self.schema]).encode()
+        )
+        for pixel, record in read_records(self._place, recorded(self._place)).items():
             digest.update(f"{pixel} {record.hash}\n".encode())
         return digest.hexdigest()
 
-    @cached_property
-    def _known(self) -> dict[int, PixelRecord]:
-        """Records read before: a pixel that is whole stays so."""
-        return {}
-
-    def _touched(self, disc: Disc) -> dict[int, PixelRecord]:
-        """The records of the pixels of a disc."""
+    def _touched(self, disc: Disc) -> tuple[dict[int, PixelRecord], str]:
+        """The records of the pixels of a disc, and a sentence if some are missing."""
         pixels = pixels_in_disc(disc.ra, disc.dec, disc.radius_deg, self.order).tolist()
-        self._known.update(self._records(set(pixels) - set(self._known)))
+        self._known.update(read_records(self._place, set(pixels) - set(self._known)))
         missing = [pixel for pixel in pixels if pixel not in self._known]
-        if missing:
-            raise BadInputError(
-                f"{self.name} lacks {len(missing)} of the {len(pixels)} pixels within "
-                f"{disc.radius_deg:g} deg of ra {disc.ra:g}, dec {disc.dec:g} (order {self.order}, "
-                f"the first is {missing[0]}); add them with `viamachinae ingest` or "
-                "query.source: archive"
-            )
-        return {pixel: self._known[pixel] for pixel in pixels}
-
-    def _catalogue(self, records: Mapping[int, PixelRecord]) -> HatsCatalogue:
-        full = (Partition(self.order, pixel) for pixel, record in records.items() if record.rows)
-        return HatsCatalogue(self._place, by_order(full), self.schema)
-
-
-def _write(path: Path, content: bytes | pa.Buffer) -> None:
-    with atomic(path) as temporary:
-        temporary.write_bytes(content)
-
-
-def _unit(field: pa.Field) -> str:
-    return str((field.metadata or {}).get(b"unit", b"").decode())
+        sentence = (
+            f"{self.name} lacks {len(missing)} of the {len(pixels)} pixels within "
+            f"{disc.radius_deg:g} deg of ra {disc.ra:g}, dec {disc.dec:g} (order {self.order}, "
+            f"first {missing[0]}); add them with `viamachinae ingest` or query.source: archive"
+            if missing
+            else ""
+        )
+        return {pixel: self._known[pixel] for pixel in pixels if pixel in self._known}, sentence

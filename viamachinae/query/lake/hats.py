@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,19 +18,9 @@ from viamachinae.errors import BadInputError
 from viamachinae.query.catalogue import reading
 from viamachinae.query.columns import missing_column
 from viamachinae.query.disc import Disc
-from viamachinae.query.lake.layout import (
-    COLLECTION,
-    COMMON_METADATA,
-    DATASET,
-    METADATA,
-    PARTITION_INFO,
-    PROPERTIES,
-    Partition,
-    parse_partition_info,
-    parse_properties,
-    partition_of,
-)
+from viamachinae.query.lake.layout import DATASET, PARTITION_INFO, PROPERTIES, Partition
 from viamachinae.query.lake.place import Place
+from viamachinae.query.lake.processes import cores
 from viamachinae.query.parquet import arrow_values, row_group_span
 from viamachinae.query.pixels import Ids, pixels_in_disc, separation_deg
 
@@ -59,6 +48,8 @@ class HatsCatalogue:
         How the names of partitions end; ``/`` where these are folders of files.
     position : tuple of str
         The names of the columns of right ascension and declination.
+    star : str
+        The name of the column of Gaia's source_id.
     """
 
     place: Place
@@ -66,6 +57,7 @@ class HatsCatalogue:
     schema: pa.Schema
     suffix: str = ".parquet"
     position: tuple[str, str] = ("ra", "dec")
+    star: str = "source_id"
 
     def touched(self, disc: Disc) -> list[Partition]:
         """The partitions that may hold stars of a disc."""
@@ -92,17 +84,18 @@ class HatsCatalogue:
         """
         disc = Disc(ra, dec, radius_deg)
         wanted = list(dict.fromkeys(columns))
-        for name in (*self.position, "source_id", *wanted):
+        for name in (*self.position, self.star, *wanted):
             if name not in self.schema.names:
                 raise missing_column(self.place.name, name, self.schema.names)
-        needed = list(dict.fromkeys(["source_id", *self.position, *wanted]))
+        needed = list(dict.fromkeys([self.star, *self.position, *wanted]))
         parts = self._each(lambda one: self._read(one, disc, needed), self.touched(disc))
         empty = pa.schema([self.schema.field(name) for name in needed]).empty_table()
         stars = pa.concat_tables([empty, *filter(None, parts)], promote_options="permissive")
         return self._sorted(stars).select(wanted)
 
-    def count(self, disc: Disc) -> int:
+    def count(self, ra: float, dec: float, radius_deg: float) -> int:
         """Stars in a disc, from the footers of the files and the shares of the pixels in it."""
+        disc = Disc(ra, dec, radius_deg)
         touched = self.touched(disc)
         rows = self._each(self._n_rows, touched)
         return round(sum(n * share(one, disc) for one, n in zip(touched, rows, strict=True)))
@@ -154,20 +147,20 @@ class HatsCatalogue:
         return rows if inside.all() else rows.filter(pa.array(inside))
 
     def _sorted(self, stars: pa.Table) -> pa.Table:
-        ids = stars["source_id"]
+        ids = stars[self.star]
         if ids.null_count or not pa.types.is_integer(ids.type):
             raise BadInputError(
-                f"{self.place.name} has stars without a whole number in its column 'source_id'; "
+                f"{self.place.name} has stars without a whole number in its column '{self.star}'; "
                 "take a copy of the catalogue that keeps Gaia's numbers"
             )
         steps = np.diff(ids.to_numpy())
         if np.any(steps < 0):
             stars = stars.take(pa.compute.sort_indices(ids))
-            steps = np.diff(stars["source_id"].to_numpy())
+            steps = np.diff(stars[self.star].to_numpy())
         if np.any(steps == 0):
             raise BadInputError(
                 f"{self.place.name} repeats {np.count_nonzero(steps == 0)} values of its column "
-                "'source_id' within one disc; make or copy it again"
+                f"'{self.star}' within one disc; make or copy it again"
             )
         return stars
 
@@ -175,43 +168,9 @@ class HatsCatalogue:
         self, work: Callable[[Partition], Result], partitions: Iterable[Partition]
     ) -> list[Result]:
         """Do something for each partition, in threads; results in order."""
-        n_threads = _REMOTE_THREADS if self.place.is_remote else len(os.sched_getaffinity(0))
+        n_threads = _REMOTE_THREADS if self.place.is_remote else cores()
         with ThreadPoolExecutor(n_threads) as threads:
             return list(threads.map(work, partitions))
-
-
-def open_hats(place: Place) -> HatsCatalogue:
-    """Open a HATS catalogue, or the primary one of a HATS collection.
-
-    Raises
-    ------
-    BadInputError
-        If there is none.
-    """
-    collection = place.read_text(COLLECTION)
-    if collection is not None:
-        primary = parse_properties(collection).get("hats_primary_table_url", "")
-        root, name = place.path(primary), f"{place.name}/{primary}"
-        place = place._replace(root=root, name=name)
-    texts = (place.read_text(name) for name in PROPERTIES)
-    text = next((text for text in texts if text is not None), None)
-    if text is None:
-        raise BadInputError(
-            f"{place.name} holds no HATS catalogue (no file hats.properties); correct query.path, "
-            "or make a lake with `viamachinae ingest`"
-        )
-    properties = parse_properties(text)
-    with reading(place.name):
-        partitions = _partitions(place)
-        suffix = properties.get("hats_npix_suffix", ".parquet")
-        schema = _schema(place, f"{DATASET}/{partitions[0].path(suffix)}")
-    return HatsCatalogue(
-        place=place,
-        partitions=by_order(partitions),
-        schema=schema,
-        suffix=suffix,
-        position=(properties.get("hats_col_ra", "ra"), properties.get("hats_col_dec", "dec")),
-    )
 
 
 def by_order(partitions: Iterable[Partition]) -> dict[int, Ids]:
@@ -233,31 +192,3 @@ def share(partition: Partition, disc: Disc) -> float:
 
 def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
     return np.ma.filled(np.ma.asarray(arrow_values(column), dtype=np.float64), np.nan)
-
-
-def _partitions(place: Place) -> list[Partition]:
-    """All partitions: by the list of them, else by the metadata, else by what is there."""
-    text = place.read_text(PARTITION_INFO)
-    if text is not None:
-        found = parse_partition_info(text)
-    else:
-        try:
-            with place.open(METADATA) as stream:
-                groups = pa.parquet.read_metadata(stream)
-            paths = {groups.row_group(i).column(0).file_path for i in range(groups.num_row_groups)}
-        except FileNotFoundError:
-            paths = set(place.files(DATASET))
-        found = [one for one in map(partition_of, sorted(paths)) if one is not None]
-    if not found:
-        raise BadInputError(f"{place.name} lists no partition of stars; copy or make it again")
-    return found
-
-
-def _schema(place: Place, first: str) -> pa.Schema:
-    try:
-        with place.open(COMMON_METADATA) as stream:
-            return pa.parquet.read_schema(stream)
-    except FileNotFoundError:
-        path = first if not first.endswith("/") else min(place.files(first.rstrip("/")))
-        with place.open(path) as stream:
-            return pa.parquet.read_schema(stream)

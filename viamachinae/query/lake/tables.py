@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet
+from numpy.typing import NDArray
 
 from viamachinae.catalog.release import RELEASES
 from viamachinae.errors import BadInputError
@@ -17,6 +18,7 @@ from viamachinae.query.pixels import ID_LEVEL, STRAY_DEG, pixels_of, separation_
 ROWS_PER_GROUP = 1 << 16
 # No star can be found without these.
 NEEDED = ("source_id", "ra", "dec")
+_LAST_ID = source_id_range(0, 11)[1]
 
 
 def gaia_schema(release: str, columns: Sequence[str] | None = None) -> pa.Schema:
@@ -47,8 +49,14 @@ def gaia_schema(release: str, columns: Sequence[str] | None = None) -> pa.Schema
 
 
 def field_of(name: str, kind: pa.DataType, unit: object) -> pa.Field:
-    """A column with its unit, if it has one."""
-    return pa.field(name, kind, metadata={"unit": str(unit)} if unit is not None else None)
+    """A column with its unit, if it has one, in the metadata of the field."""
+    text = "" if unit is None else str(unit)
+    return pa.field(name, kind, metadata={"unit": text} if text else None)
+
+
+def unit_of(field: pa.Field) -> str:
+    """The unit of a column; empty where it has none."""
+    return str((field.metadata or {}).get(b"unit", b"").decode())
 
 
 def as_kept(stars: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
@@ -69,6 +77,9 @@ def as_kept(stars: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
         if field.name not in stars.column_names:
             raise BadInputError(f"{name} has no column '{field.name}', which its lake keeps")
         column = stars[field.name]
+        if pa.types.is_floating(column.type):
+            missing = pa.compute.is_nan(column)
+            column = pa.compute.if_else(missing, pa.scalar(None, column.type), column)
         try:
             column = column.cast(field.type)
         except pa.ArrowInvalid as error:
@@ -76,14 +87,44 @@ def as_kept(stars: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
                 f"{name} holds values in its column '{field.name}' that are no {field.type} "
                 f"({error}); correct them, or leave the column out"
             ) from error
-        if pa.types.is_floating(field.type):
-            missing = pa.compute.is_nan(column)
-            column = pa.compute.if_else(missing, pa.scalar(None, field.type), column)
         arrays.append(column)
     kept = pa.Table.from_arrays(arrays, schema=schema)
     if np.any(np.diff(kept["source_id"].to_numpy()) < 0):
         kept = kept.take(pa.compute.sort_indices(kept["source_id"]))
     return kept.combine_chunks()
+
+
+def check_rows(stars: pa.Table, name: str) -> None:
+    """Refuse stars that are nowhere, or not where their source_id says; it is then not Gaia's.
+
+    Raises
+    ------
+    BadInputError
+        Naming such a star.
+    """
+    for column in NEEDED:
+        if stars[column].null_count:
+            raise BadInputError(
+                f"{name} has {stars[column].null_count} stars without a value in the column for "
+                f"{column}; remove these rows, for no disc could hold them"
+            )
+    ids, ra, dec = (stars[column].to_numpy() for column in NEEDED)
+    beyond = np.flatnonzero((ids < 0) | (ids > _LAST_ID) | ~(np.abs(dec) <= 90.0))
+    if beyond.size:
+        row = beyond[0]
+        raise BadInputError(
+            f"{name} holds a star with source_id {ids[row]} and dec {dec[row]:g} deg, which no "
+            "star of Gaia's can have; name the right columns with --columns"
+        )
+    angle = separation_deg(pixels_of(ids, ID_LEVEL), ID_LEVEL, ra, dec)
+    astray = np.flatnonzero(~(angle <= STRAY_DEG))
+    if astray.size:
+        row = astray[0]
+        raise BadInputError(
+            f"{name} holds the star with source_id {ids[row]} at ra {ra[row]:.5f}, dec "
+            f"{dec[row]:.5f} deg, {angle[row]:.2f} deg from where that number lies; a lake needs "
+            "Gaia's own source_id, so read such a table with query.source: files"
+        )
 
 
 def check_pixel(stars: pa.Table, order: int, pixel: int, name: str) -> None:
@@ -95,42 +136,31 @@ def check_pixel(stars: pa.Table, order: int, pixel: int, name: str) -> None:
         If a source_id is repeated, missing or out of the pixel's range, or a position is
         missing or farther from its pixel than any star moves.
     """
-    if any(stars[needed].null_count for needed in NEEDED):
-        raise BadInputError(
-            f"{name} has stars without source_id, ra or dec; remove these rows: they lie nowhere"
-        )
-    if not stars.num_rows:
-        return
+    check_rows(stars, name)
     ids = stars["source_id"].to_numpy()
     first, last = source_id_range(order, pixel)
-    if ids[0] < first or ids[-1] > last:
-        raise BadInputError(f"{name} has a source_id that lies outside pixel {pixel}")
-    repeated = ids[1:][np.diff(ids) == 0]
-    if repeated.size:
+    outside = ids[(ids < first) | (ids > last)]
+    if outside.size:
         raise BadInputError(
-            f"{name} holds the star with source_id {repeated[0]} more than once (and "
-            f"{repeated.size - 1} others); remove the repeated rows"
+            f"{name} was given the star with source_id {outside[0]}, which lies in another pixel; "
+            "give each pixel its own stars"
         )
-    check_positions(stars, name)
+    check_unique(ids, name)
 
 
-def check_positions(stars: pa.Table, name: str) -> None:
-    """Refuse stars that are not where their source_id says; it is then not Gaia's.
+def check_unique(ids: NDArray[np.int64], name: str) -> None:
+    """Refuse sorted ids of which one is there twice.
 
     Raises
     ------
     BadInputError
-        Naming such a star.
+        Naming one.
     """
-    ids, ra, dec = (stars[column].to_numpy() for column in NEEDED)
-    angle = separation_deg(pixels_of(ids, ID_LEVEL), ID_LEVEL, ra, dec)
-    astray = np.flatnonzero(~(angle <= STRAY_DEG))
-    if astray.size:
-        row = astray[0]
+    repeated = ids[1:][np.diff(ids) == 0]
+    if repeated.size:
         raise BadInputError(
-            f"{name} holds the star with source_id {ids[row]} at ra {ra[row]:.5f}, dec "
-            f"{dec[row]:.5f} deg, {angle[row] * 60:.1f} arcmin from where that number lies; a lake "
-            "needs Gaia's own source_id, so read such a table with query.source: files"
+            f"{name} holds the star with source_id {repeated[0]} more than once ({repeated.size} "
+            "rows too many in its pixel); remove the repeated rows"
         )
 
 
