@@ -158,8 +158,8 @@ class _Connections:
     def get_connection(self, *, ishttps: bool, cookie: str | None, verbose: bool) -> HTTPConnection:  # noqa: ARG002
         """A connection for a request; the cookie travels in its header."""
         self.close()
-        self._of_thread.connection = self._make()
-        return self._of_thread.connection
+        self._of_thread.connection = made = self._make()
+        return made
 
     def get_connection_secure(self, verbose: bool) -> HTTPConnection:
         """A connection for a password; `credentials_for` saw to it that nobody listens."""
