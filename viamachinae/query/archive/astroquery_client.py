@@ -64,12 +64,16 @@ class AstroqueryClient:
             with self._request():
                 self._tap.login(user=credentials.user, password=credentials.password)
 
-    def create(self, query: str, most_rows: int) -> str:  # noqa: ARG002 (ESA has one limit for all)
-        """Make a job that does not run yet; returns its number."""
+    def create(self, query: str, most_rows: int) -> str:
+        """Make a job that does not run yet; returns its number. `most_rows` is its MAXREC."""
         try:
             with self._request():
                 job = self._tap.launch_job_async(
-                    query, output_format="votable_gzip", autorun=False, background=True
+                    query,
+                    output_format="votable_gzip",
+                    maxrec=most_rows,
+                    autorun=False,
+                    background=True,
                 )
         except LostJobError as error:
             raise RefusedError(f"{self.url} is no TAP service: {error}") from error
