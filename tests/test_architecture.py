@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "viamachinae"
 FLOORS = {
     "errors": 0,
     "config": 1,
+    "disk": 1,
     "options": 1,
     "dust": 1,
     "sky": 1,

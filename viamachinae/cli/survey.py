@@ -13,6 +13,7 @@ from rich.table import Table
 from viamachinae.cli.arguments import ConfigFile, Overrides, settings_of
 
 if TYPE_CHECKING:
+    from viamachinae.config import ScanConfig
     from viamachinae.pipeline.plan import Needs, PatchPlan
 
 
@@ -20,9 +21,15 @@ def plan(
     config: ConfigFile,
     overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    adql: Annotated[
+        bool, typer.Option("--adql", help="Print the queries for the archive, and send nothing.")
+    ] = False,
 ) -> None:
     """Say what a scan would take: patches, stars, flows, time, memory, disk and download."""
     settings, _ = settings_of(config, overrides)
+    if adql:
+        _print_adql(settings)
+        return
     from viamachinae.cli.progress import watching
     from viamachinae.pipeline import plan as planning
     from viamachinae.sky import dusty_patches
@@ -65,6 +72,14 @@ def _cells(row: Needs) -> tuple[str, ...]:
         f"{row.seconds / 3600:.2f}",
         *(f"{size / 1e6:.0f}" for size in sizes),
     )
+
+
+def _print_adql(settings: ScanConfig) -> None:
+    from viamachinae.pipeline.plan import adql
+
+    for patch, queries in adql(settings).items():
+        for number, query in enumerate(queries, start=1):
+            typer.echo(f"-- patch {patch}, {number} of {len(queries)}\n{query}\n")
 
 
 def status(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:

@@ -21,7 +21,14 @@ from viamachinae.config.link import (
 )
 from viamachinae.config.model import Model
 from viamachinae.config.preprocess import Feature, FiducialCuts, MaskConfig, PreprocessConfig
-from viamachinae.config.query import FilesQuery, QueryConfig, SimulateQuery
+from viamachinae.config.query import (
+    ArchiveQuery,
+    DownloadCuts,
+    FilesQuery,
+    LakeQuery,
+    QueryConfig,
+    SimulateQuery,
+)
 from viamachinae.config.regions import RegionsConfig, Scan
 from viamachinae.config.scan import ScanConfig
 from viamachinae.config.score import AnodeConfig
@@ -31,11 +38,13 @@ from viamachinae.config.train import PRESETS, FlowConfig, MafConfig, RqsConfig, 
 __all__ = [
     "PRESETS",
     "AnodeConfig",
+    "ArchiveQuery",
     "CandidateConfig",
     "CentreTiling",
     "ClumpConfig",
     "ColumnEbv",
     "CrossmatchConfig",
+    "DownloadCuts",
     "EbvConfig",
     "Feature",
     "FiducialCuts",
@@ -47,6 +56,7 @@ __all__ = [
     "HealpixEbv",
     "HealpixTiling",
     "InspectConfig",
+    "LakeQuery",
     "LineConfig",
     "LinkConfig",
     "MafConfig",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from viamachinae.config import FilesQuery, ScanConfig
+from viamachinae.config import FilesQuery, LakeQuery, ScanConfig
 from viamachinae.inspect.exports import candidates_ecsv, members_parquet
 from viamachinae.inspect.page import PatchRecord, Report, page
 from viamachinae.link.candidates import find_candidates
@@ -148,6 +148,8 @@ def _provenance(config: ScanConfig) -> dict[str, str]:
 
 
 def _source(config: ScanConfig) -> str:
+    if isinstance(config.query, LakeQuery):
+        return config.query.path
     if not isinstance(config.query, FilesQuery):
         return "simulated sky"
     paths = config.query.path

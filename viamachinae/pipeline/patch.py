@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from viamachinae.config import Scan, ScanConfig
+from viamachinae.disk import atomic
 from viamachinae.errors import BadInputError, UnprocessableError
 from viamachinae.link.hough import hough_plane
 from viamachinae.link.protoclusters import find_protoclusters
@@ -24,7 +25,7 @@ from viamachinae.score.features import feature_matrix
 from viamachinae.score.regions import all_regions, signal_regions, why_none
 from viamachinae.score.trained import load_flows, save_flows
 from viamachinae.sky import Patch, tile
-from viamachinae.store.files import atomic, read_arrow, read_table, write_json, write_table
+from viamachinae.store.files import read_arrow, read_table, write_json, write_table
 from viamachinae.store.records import Record
 from viamachinae.store.run import RunFolder
 

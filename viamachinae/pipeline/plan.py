@@ -13,9 +13,12 @@ from astropy.table import Table
 
 from viamachinae.catalog.release import RELEASES
 from viamachinae.config import RegionsConfig, Scan, ScanConfig, TrainConfig
-from viamachinae.pipeline.sources import checked_source
+from viamachinae.errors import BadInputError
+from viamachinae.pipeline.sources import checked_source, open_source
 from viamachinae.pipeline.trial import Trial, run_trial
 from viamachinae.preprocess.patch import needed_columns, preprocess
+from viamachinae.query.archive import ArchiveSource
+from viamachinae.query.disc import Disc
 from viamachinae.query.source import Source
 from viamachinae.score.regions import signal_regions
 from viamachinae.sky import DustyPatch, Patch, tile
@@ -98,6 +101,26 @@ def as_json(plans: Sequence[PatchPlan], left_out: Sequence[DustyPatch]) -> dict[
         "left_out": [{"patch": patch.id, "reason": reason} for patch, reason in left_out],
         "total": total(plans).as_dict(),
     }
+
+
+def adql(config: ScanConfig) -> dict[str, list[str]]:
+    """The queries that a scan would send to the archive, by patch; nothing is sent.
+
+    Raises
+    ------
+    BadInputError
+        If the source is no archive.
+    """
+    source = open_source(config)
+    if not isinstance(source, ArchiveSource):
+        raise BadInputError(
+            f"query.source is {config.query.source}, which is asked in no ADQL; --adql needs "
+            "query.source: archive"
+        )
+    patches = tile(config.sky)
+    discs = [Disc(patch.ra, patch.dec, patch.radius_deg) for patch in patches]
+    queries = source.queries(discs)
+    return {patch.id: texts for patch, texts in zip(patches, queries, strict=True)}
 
 
 def plan(config: ScanConfig) -> list[PatchPlan]:

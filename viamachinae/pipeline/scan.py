@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from viamachinae.config import ScanConfig
+from viamachinae.disk import remove_leftovers
 from viamachinae.errors import BadInputError
 from viamachinae.options import to_yaml
 from viamachinae.pipeline.events import Event, Watcher, unwatched
@@ -21,7 +22,7 @@ from viamachinae.query.source import Source
 from viamachinae.score.anode import choose_device
 from viamachinae.simulate.source import SimulatedSky
 from viamachinae.sky import dusty_patches, tile
-from viamachinae.store.files import remove_leftovers, write_table, write_text
+from viamachinae.store.files import write_table, write_text
 from viamachinae.store.records import Record, provenance, write_record
 from viamachinae.store.run import RunFolder
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from viamachinae.config import Scan, ScanConfig
-from viamachinae.errors import BadInputError, UnprocessableError
+from viamachinae.errors import ArchiveError, BadInputError, UnprocessableError
 from viamachinae.pipeline.events import Event, Watcher
 from viamachinae.store.files import content_hash, file_hash, write_text
 from viamachinae.store.records import (
@@ -176,6 +176,8 @@ def _attempt(task: Task, watch: Watcher) -> Ending:
         raise
     except UnprocessableError as error:
         return "unprocessable", str(error)
+    except ArchiveError as error:
+        return "failed", str(error)
     except OSError as error:
         if error.errno in _FULL_DISK:
             return "failed", "no space left on the disk of the run folder; free some and run again"
