@@ -12,6 +12,7 @@ process of its own; what is told is the best of some readings, and the most memo
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import math
 import os
@@ -78,7 +79,7 @@ def write_table(config: GalaxyConfig, path: Path, region: np.ndarray) -> None:
         kind = np.dtype(one.type.to_pandas_dtype()).name
         header.append(f"# - {{name: {one.name}, datatype: {kind}{unit}}}")
     temporary = path.with_suffix(".tmp")
-    with pa.CompressedOutputStream(str(temporary), "gzip") as stream:
+    with gzip.open(temporary, "wb", compresslevel=1) as stream:
         stream.write(("\n".join(header) + "\n").encode())
         pa.csv.write_csv(stars, stream, pa.csv.WriteOptions(quoting_style="none"))
     temporary.rename(path)
