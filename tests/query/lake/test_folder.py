@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +140,9 @@ def test_nan_and_null_are_one(tmp_path: Path, lake: Lake, stars: pa.Table) -> No
         (lambda t: t.slice(1), "differ"),
     ],
 )
-def test_stars_that_do_not_fit_are_refused(lake: Lake, stars: pa.Table, change, words) -> None:
+def test_stars_that_do_not_fit_are_refused(
+    lake: Lake, stars: pa.Table, change: Callable[[pa.Table], pa.Table], words: str
+) -> None:
     before = contents(Path(lake.name))
     with pytest.raises(BadInputError, match=words):
         lake.write_pixel(PIXEL, change(of_pixel(stars, PIXEL)), {})
