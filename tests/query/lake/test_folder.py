@@ -196,6 +196,13 @@ def test_a_lake_of_another_kind_is_not_written_to(lake: Lake, tmp_path: Path) ->
         Lake.open(tmp_path / "absent")
 
 
+def test_a_lake_whose_making_was_cut_short_is_made(tmp_path: Path, stars: pa.Table) -> None:
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "lake" / ".lake.json.here.999999999.abc.tmp").write_text("{")
+    Lake.create(tmp_path / "lake", "gaia_dr3", 5, stars.schema, {})
+    assert Lake.open(tmp_path / "lake").present() == set()
+
+
 def test_the_fingerprint_follows_the_stars(lake: Lake, stars: pa.Table) -> None:
     before = lake.fingerprint()
     assert Lake.open(lake.name).fingerprint() == before
