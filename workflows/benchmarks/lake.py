@@ -42,7 +42,7 @@ from viamachinae.query.lake.source import LakeSource
 from viamachinae.query.lake.tables import gaia_schema, unit_of
 from viamachinae.simulate import galaxy, pixels
 
-# A patch of 1.5 million stars where the lake has 20 million.
+# A patch of 1.3 million stars where the lake has 20 million.
 CENTRE = SkyCoord(l=70.0, b=46.0, unit="deg", frame="galactic").icrs
 RADIUS_DEG = 15.0
 MIN_LATITUDE_DEG = 28.0
