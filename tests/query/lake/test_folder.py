@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +140,9 @@ def test_nan_and_null_are_one(tmp_path: Path, lake: Lake, stars: pa.Table) -> No
         (lambda t: t.slice(1), "differ"),
     ],
 )
-def test_stars_that_do_not_fit_are_refused(lake: Lake, stars: pa.Table, change, words) -> None:
+def test_stars_that_do_not_fit_are_refused(
+    lake: Lake, stars: pa.Table, change: Callable[[pa.Table], pa.Table], words: str
+) -> None:
     before = contents(Path(lake.name))
     with pytest.raises(BadInputError, match=words):
         lake.write_pixel(PIXEL, change(of_pixel(stars, PIXEL)), {})
@@ -191,6 +194,13 @@ def test_a_lake_of_another_kind_is_not_written_to(lake: Lake, tmp_path: Path) ->
         Lake.open(folder)
     with pytest.raises(BadInputError, match="no lake of viamachinae"):
         Lake.open(tmp_path / "absent")
+
+
+def test_a_lake_whose_making_was_cut_short_is_made(tmp_path: Path, stars: pa.Table) -> None:
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "lake" / ".lake.json.here.999999999.abc.tmp").write_text("{")
+    Lake.create(tmp_path / "lake", "gaia_dr3", 5, stars.schema, {})
+    assert Lake.open(tmp_path / "lake").present() == set()
 
 
 def test_the_fingerprint_follows_the_stars(lake: Lake, stars: pa.Table) -> None:

@@ -15,6 +15,7 @@ from viamachinae.config import FilesQuery, LakeQuery
 from viamachinae.errors import BadInputError, UnprocessableError
 from viamachinae.query.files import FilesSource
 from viamachinae.query.lake import Lake
+from viamachinae.query.lake.ingest import ingest
 from viamachinae.query.lake.source import LakeSource
 from viamachinae.query.source import Source
 
@@ -79,3 +80,15 @@ def test_text_where_numbers_are_due_is_refused(stars: pa.Table, foreign_copy: Fo
     text = stars.set_column(where, "pmra", stars["pmra"].cast(pa.string()))
     with pytest.raises(BadInputError, match="holds text in its column 'pmra'"):
         source(foreign_copy(text))
+
+
+def test_real_stars_pass_through_a_lake_unchanged(sky_data: Path, tmp_path: Path) -> None:
+    cone = sky_data / "dr3_cone_ra45_dec0_r0.5.parquet"
+    ingest([cone], tmp_path / "lake", whole_sky=True, order=2, workers=1)
+    files = FilesSource(FilesQuery(source="files", path=cone))
+    names = sorted(source(tmp_path / "lake").columns())
+    ours = source(tmp_path / "lake").stars(45, 0, 0.6, names)
+    theirs = files.stars(45, 0, 0.6, names)
+    assert len(ours) == 2390
+    for name in names:
+        np.testing.assert_array_equal(ours[name], theirs[name])

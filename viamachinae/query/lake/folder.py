@@ -89,6 +89,8 @@ class Lake:
         BadInputError
             If the folder holds anything else.
         """
+        # Listed before looked at: another process may be making the same lake.
+        is_empty = not folder.exists() or (folder.is_dir() and not _finished(folder))
         if (folder / _DESCRIPTION).is_file():
             lake = cls.open(folder)
             if (lake.release, lake.order, lake.schema) != (release, order, schema):
@@ -98,7 +100,7 @@ class Lake:
                     "these, or name another folder"
                 )
             return lake
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if not is_empty:
             raise BadInputError(f"{folder} is no lake and not empty; name another folder")
         description = {
             "version": FORMAT_VERSION,
@@ -263,3 +265,8 @@ class Lake:
             else ""
         )
         return {pixel: self._known[pixel] for pixel in pixels if pixel in self._known}, sentence
+
+
+def _finished(folder: Path) -> list[Path]:
+    """What a folder holds, but for descriptions that a writer has not ended or was killed at."""
+    return [one for one in folder.iterdir() if not one.name.startswith(f".{_DESCRIPTION}.")]
