@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from viamachinae.config import FilesQuery, LakeQuery, ScanConfig
+from viamachinae.config import ArchiveQuery, FilesQuery, LakeQuery, ScanConfig
 from viamachinae.inspect.exports import candidates_ecsv, members_parquet
 from viamachinae.inspect.page import PatchRecord, Report, page
 from viamachinae.link.candidates import find_candidates
@@ -148,12 +148,15 @@ def _provenance(config: ScanConfig) -> dict[str, str]:
 
 
 def _source(config: ScanConfig) -> str:
-    if isinstance(config.query, LakeQuery):
-        return config.query.path
-    if not isinstance(config.query, FilesQuery):
-        return "simulated sky"
-    paths = config.query.path
-    return ", ".join(map(str, paths if isinstance(paths, list) else [paths]))
+    query = config.query
+    if isinstance(query, LakeQuery):
+        return query.path
+    if isinstance(query, ArchiveQuery):
+        return f"{query.release} from the archive ({query.endpoint})"
+    if isinstance(query, FilesQuery):
+        paths = query.path
+        return ", ".join(map(str, paths if isinstance(paths, list) else [paths]))
+    return "simulated sky"
 
 
 def _patch_record(run: RunFolder, patch: Patch, records: list[Record]) -> PatchRecord:
