@@ -46,9 +46,8 @@ def work(
     folder: Path, patches: list[str], workers: int, fail_fast: bool = False
 ) -> dict[str, list[Record]]:
     events: list[Event] = []
-    return work_through(
-        functools.partial(job, folder), patches, workers, events.append, mourn, fail_fast
-    )
+    own, apart = functools.partial(job, folder), workers > 1
+    return work_through(own, patches, workers, events.append, mourn, fail_fast, apart)
 
 
 def test_one_worker_takes_the_patches_in_their_order(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The command line: its verbs in the order of the help, and how they end.
 
 Exit codes: 0 when all went well, 2 for bad input, 3 when some patch did not end as done or
-without work, 130 after Ctrl-C.
+without work, 75 after SIGTERM (what could be saved is saved: the same command goes on), 130 after
+Ctrl-C.
 """
 
 from __future__ import annotations
@@ -12,14 +13,22 @@ from typing import Annotated
 import typer
 
 from viamachinae import __version__
-from viamachinae.cli import options, sky, survey, work
+from viamachinae.cli import options, rerun, sky, status, survey, work
 from viamachinae.cli.arguments import say
 from viamachinae.errors import BadInputError
 
 app = typer.Typer(
     help="Find stellar streams in Gaia data.", no_args_is_help=True, add_completion=False
 )
-VERBS = (work.scan, work.patch, work.link, survey.plan, survey.status, sky.simulate)
+VERBS = (
+    work.scan,
+    work.patch,
+    work.link,
+    rerun.rerun,
+    survey.plan,
+    status.status,
+    sky.simulate,
+)
 
 
 def _print_version(asked: bool) -> None:

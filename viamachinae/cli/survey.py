@@ -1,23 +1,43 @@
-"""Verbs that tell: what a scan would cost, and how a run stands."""
+"""The verb that tells what a scan would cost."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from viamachinae.cli.arguments import ConfigFile, Overrides, settings_of
+from viamachinae.cli.arguments import ConfigFile, Overrides, print_json, settings_of
+
+if TYPE_CHECKING:
+    from viamachinae.pipeline.plan import PatchPlan
 
 
-def plan(config: ConfigFile, overrides: Overrides = None) -> None:
+def plan(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the plan to this JSON file.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> None:
     """Say what a scan would do: patches, stars, flows, time and disk."""
     settings, _ = settings_of(config, overrides)
+    from viamachinae.pipeline.plan import as_plain, write_plan
     from viamachinae.pipeline.plan import plan as run
 
     plans = run(settings)
+    if out is not None:
+        write_plan(out, settings, plans)
+    if as_json:
+        print_json(as_plain(settings, plans))
+    else:
+        _print_plan(plans)
+
+
+def _print_plan(plans: list[PatchPlan]) -> None:
     table = Table(title=f"{len(plans)} patches")
     for name in ("patch", "ra", "dec", "stars", "regions", "flows", "hours", "disk (MB)"):
         table.add_column(name, justify="left" if name == "patch" else "right", no_wrap=True)
@@ -45,22 +65,3 @@ def plan(config: ConfigFile, overrides: Overrides = None) -> None:
     )
     Console().print(table)
     Console().print("Hours are those of one worker, from a short trial of this machine's speed.")
-
-
-def status(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
-    """Show how every patch and stage of a run ended."""
-    from viamachinae.pipeline.status import status as run_status
-
-    table = Table()
-    for name in ("patch", "stage", "scan", "outcome", "seconds", "reason"):
-        table.add_column(name, overflow="fold")
-    for record in run_status(run):
-        table.add_row(
-            record.patch or "all",
-            record.stage,
-            record.scan or "",
-            record.outcome,
-            f"{record.seconds:.1f}",
-            record.reason,
-        )
-    Console().print(table)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from viamachinae.config import RegionsConfig, Scan, ScanConfig
-from viamachinae.pipeline.patch import one_thread
+from viamachinae.pipeline.link import INSPECT, LINK
+from viamachinae.pipeline.patch import LINES, PREPROCESS, SCORE, TRAIN, one_thread
 from viamachinae.pipeline.sources import open_source
 from viamachinae.preprocess.patch import needed_columns
 from viamachinae.query.source import Source
 from viamachinae.score import anode
 from viamachinae.score.regions import SignalRegion, signal_regions
 from viamachinae.sky import Patch, tile
+from viamachinae.store.files import write_json
 
 # Stars from which the distribution of proper motions in a patch is estimated.
 SAMPLE = 20_000
@@ -67,6 +72,25 @@ def plan(config: ScanConfig) -> list[PatchPlan]:
     needed_columns(config.preprocess, source.columns(), source.name)
     trial = _trial(config)
     return [_plan_patch(config, source, patch, trial) for patch in tile(config.sky)]
+
+
+def as_plain(config: ScanConfig, plans: Sequence[PatchPlan]) -> dict[str, Any]:
+    """The plan as JSON can say it: one row a patch, and what decides the results of each stage."""
+    stages = (PREPROCESS, TRAIN, SCORE, LINES, LINK, INSPECT)
+    rows = []
+    for one in plans:
+        numbers = {name: value for name, value in asdict(one).items() if name != "patch"}
+        rows.append({"patch": one.patch.id, "ra": one.patch.ra, "dec": one.patch.dec, **numbers})
+    return {
+        "scans": config.regions.scans,
+        "keys": {stage.name: stage.key(config) for stage in stages},
+        "patches": rows,
+    }
+
+
+def write_plan(path: Path, config: ScanConfig, plans: Sequence[PatchPlan]) -> None:
+    """Write a plan as JSON."""
+    write_json(path, as_plain(config, plans))
 
 
 @dataclass(frozen=True)

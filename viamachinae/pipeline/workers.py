@@ -15,6 +15,7 @@ from typing import Any
 from viamachinae.errors import BadInputError
 from viamachinae.pipeline.events import Event, Watcher
 from viamachinae.pipeline.status import is_good
+from viamachinae.pipeline.stopping import REQUEUE, listen
 from viamachinae.store.records import Record
 
 Job = Callable[[str, Watcher], list[Record]]
@@ -37,6 +38,7 @@ def work_through(
     watch: Watcher,
     mourn: Mourn,
     fail_fast: bool,
+    apart: bool,
 ) -> dict[str, list[Record]]:
     """Run `job` for every patch, at most `workers` at once.
 
@@ -49,6 +51,8 @@ def work_through(
         cause in words.
     fail_fast : bool
         Start no further patch once one did not end as done or without work.
+    apart : bool
+        Whether each patch gets a process of its own.
 
     Returns
     -------
@@ -59,8 +63,10 @@ def work_through(
     ------
     BadInputError
         If a job does; running jobs are stopped.
+    SystemExit
+        If a process was asked to end: all have saved what they could.
     """
-    if workers == 1:
+    if not apart:
         return _in_process(job, patches, watch, fail_fast)
     waiting, running = deque(patches), list[_Worker]()
     finished: dict[str, list[Record]] = {}
@@ -74,6 +80,8 @@ def work_through(
                     continue
                 worker.process.join()
                 running.remove(worker)
+                if worker.process.exitcode == REQUEUE:
+                    raise SystemExit(REQUEUE)
                 if worker.process.exitcode != 0:
                     cause = _cause(worker.process.exitcode)
                     worker.records = mourn(worker.patch, worker.last, cause)
@@ -138,6 +146,7 @@ def _run(job: Job, patch: str, connection: Connection, level: int) -> None:
     """Body of a worker process."""
     # The parent answers Ctrl-C for all; a worker ends when it is told to.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    listen()
     teller = _Teller(connection)
     logger = logging.getLogger("viamachinae")
     logger.setLevel(level)
