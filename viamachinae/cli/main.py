@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from viamachinae import __version__
-from viamachinae.cli import options, rerun, sky, status, survey, work
+from viamachinae.cli import options, provenance, rerun, sky, status, survey, work
 from viamachinae.cli.arguments import say
 from viamachinae.errors import BadInputError
 
@@ -27,6 +27,7 @@ VERBS = (
     rerun.rerun,
     survey.plan,
     status.status,
+    provenance.provenance,
     sky.simulate,
 )
 

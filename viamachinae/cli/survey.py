@@ -19,22 +19,25 @@ def plan(
     config: ConfigFile,
     overrides: Overrides = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Write the plan to this JSON file.")
+        Path | None,
+        typer.Option("--out", help="Keep the plan as JSON in this file, or take it from there."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Say what a scan would do: patches, stars, flows, time and disk."""
     settings, _ = settings_of(config, overrides)
-    from viamachinae.pipeline.plan import as_plain, write_plan
-    from viamachinae.pipeline.plan import plan as run
+    from viamachinae.pipeline import plan as planning
 
-    plans = run(settings)
-    if out is not None:
-        write_plan(out, settings, plans)
+    if out is None and not as_json:
+        _print_plan(planning.plan(settings))
+        return
+    found = (
+        planning.kept_plan(out, settings)
+        if out is not None
+        else planning.as_plain(settings, planning.plan(settings))
+    )
     if as_json:
-        print_json(as_plain(settings, plans))
-    else:
-        _print_plan(plans)
+        print_json(found)
 
 
 def _print_plan(plans: list[PatchPlan]) -> None:

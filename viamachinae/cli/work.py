@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -21,6 +21,9 @@ from viamachinae.cli.arguments import (
 )
 from viamachinae.errors import BadInputError
 
+if TYPE_CHECKING:
+    from viamachinae.config import ScanConfig
+
 
 def scan(
     config: ConfigFile,
@@ -32,11 +35,24 @@ def scan(
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Start no patch after the first that failed.")
     ] = False,
+    place: Annotated[
+        str | None,
+        typer.Option("--on", metavar="PLACE", help="Let Snakemake do it: local or slurm."),
+    ] = None,
+    snakemake: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[-- OPTION…]", help="With --on: options for Snakemake, after --."),
+    ] = None,
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
     """Scan all patches, link them into stream candidates and write the report."""
     settings, folder = settings_of(config, overrides, out)
+    if snakemake and place is None:
+        raise BadInputError(f"{snakemake[0]}: options for Snakemake need --on local or --on slurm")
+    if place is not None:
+        _scan_on(settings, folder, place, snakemake or [])
+        return
     from viamachinae.cli.progress import watching
     from viamachinae.pipeline.scan import scan as run
     from viamachinae.sky import tile
@@ -47,6 +63,16 @@ def scan(
         print_candidates(folder)
     if not result.is_good:
         say(f"some patches did not end well; `viamachinae status {folder}` names them")
+        raise typer.Exit(3)
+
+
+def _scan_on(settings: ScanConfig, folder: Path, place: str, extra: list[str]) -> None:
+    from viamachinae.pipeline.stopping import listen
+    from viamachinae.pipeline.workflow import run_workflow
+
+    listen()
+    if not run_workflow(settings, folder, place, extra, say):
+        say(f"something did not end well; `viamachinae status {folder} --bad` names it")
         raise typer.Exit(3)
 
 
@@ -139,10 +165,11 @@ def link(
     settings, folder = settings_of(config, overrides, out)
     from viamachinae.cli.progress import watching
     from viamachinae.pipeline.link import link as run
-    from viamachinae.pipeline.status import is_good
+    from viamachinae.pipeline.status import is_good, write_status
 
     with watching(0, quiet, log_json) as watch:
         records = run(settings, folder, watch)
+    write_status(settings, folder)
     if not quiet and not log_json:
         print_candidates(folder)
     if not is_good(records):

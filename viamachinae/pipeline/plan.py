@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viamachinae.config import RegionsConfig, Scan, ScanConfig
+from viamachinae.pipeline.configs import config_hash
 from viamachinae.pipeline.link import INSPECT, LINK
 from viamachinae.pipeline.patch import LINES, PREPROCESS, SCORE, TRAIN, one_thread
 from viamachinae.pipeline.sources import open_source
@@ -21,7 +22,7 @@ from viamachinae.query.source import Source
 from viamachinae.score import anode
 from viamachinae.score.regions import SignalRegion, signal_regions
 from viamachinae.sky import Patch, tile
-from viamachinae.store.files import write_json
+from viamachinae.store.files import read_json, write_json
 
 # Stars from which the distribution of proper motions in a patch is estimated.
 SAMPLE = 20_000
@@ -76,21 +77,38 @@ def plan(config: ScanConfig) -> list[PatchPlan]:
 
 def as_plain(config: ScanConfig, plans: Sequence[PatchPlan]) -> dict[str, Any]:
     """The plan as JSON can say it: one row a patch, and what decides the results of each stage."""
-    stages = (PREPROCESS, TRAIN, SCORE, LINES, LINK, INSPECT)
     rows = []
     for one in plans:
         numbers = {name: value for name, value in asdict(one).items() if name != "patch"}
         rows.append({"patch": one.patch.id, "ra": one.patch.ra, "dec": one.patch.dec, **numbers})
+    return {**_deciding(config), "patches": rows}
+
+
+def _deciding(config: ScanConfig) -> dict[str, Any]:
+    stages = (PREPROCESS, TRAIN, SCORE, LINES, LINK, INSPECT)
     return {
+        "config": config_hash(config),
         "scans": config.regions.scans,
         "keys": {stage.name: stage.key(config) for stage in stages},
-        "patches": rows,
     }
 
 
-def write_plan(path: Path, config: ScanConfig, plans: Sequence[PatchPlan]) -> None:
-    """Write a plan as JSON."""
-    write_json(path, as_plain(config, plans))
+def kept_plan(path: Path, config: ScanConfig) -> dict[str, Any]:
+    """The plan in a JSON file, made anew where it is absent or of another configuration.
+
+    What decides the results of each stage is always that of the code at work.
+    """
+    try:
+        kept = read_json(path)
+    except (OSError, ValueError):
+        kept = {}
+    if kept.get("config") == config_hash(config):
+        found = {**kept, **_deciding(config)}
+    else:
+        found = as_plain(config, plan(config))
+    if found != kept:
+        write_json(path, found)
+    return found
 
 
 @dataclass(frozen=True)
