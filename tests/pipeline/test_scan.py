@@ -195,7 +195,23 @@ def test_a_broken_stage_costs_its_patch_alone(
     assert hashes(out) == hashes(scanned)
 
 
-@pytest.mark.parametrize("name", ["stars.parquet", "scores.parquet", "candidates.ecsv"])
+# One file of each stage, and the smaller ones beside them.
+WRITTEN = [
+    "stars.parquet",
+    "cutflow.json",
+    "flows.safetensors",
+    "training.parquet",
+    "scores.parquet",
+    "lines.parquet",
+    "protoclusters.parquet",
+    "candidates.ecsv",
+    "members.parquet",
+    "lineage.parquet",
+    "index.html",
+]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
 def test_a_full_disk_leaves_nothing_half_written(
     scanned: Path,
     small: ScanConfig,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from viamachinae.config import ScanConfig
 from viamachinae.errors import BadInputError
+from viamachinae.pipeline.estimate import estimated_bytes, warn_after, warn_before
 from viamachinae.pipeline.events import Event, Watcher, unwatched
 from viamachinae.pipeline.extent import WHOLE, Extent
 from viamachinae.pipeline.patch import patch as run_patch
@@ -95,7 +96,11 @@ def write_done(path: Path, extent: Extent, records: dict[str, list[Record]]) -> 
 def _job(
     config: ScanConfig, out: Path, extent: Extent, fingerprint: str, patch: str, watch: Watcher
 ) -> list[Record]:
-    return run_patch(config, out, patch, extent, watch=watch, fingerprint=fingerprint)
+    estimate = estimated_bytes(RunFolder(out), patch)
+    warn_before(patch, estimate)
+    records = run_patch(config, out, patch, extent, watch=watch, fingerprint=fingerprint)
+    warn_after(patch, estimate, records)
+    return records
 
 
 def _mourn(run: RunFolder, patch: str, last: Event | None, cause: str) -> list[Record]:

@@ -43,11 +43,11 @@ class Origin:
         return path.is_file() and file_hash(path) == self.record.outputs[self.file]
 
     def command(self) -> str:
-        """The command that makes it again, in an empty run folder of the caller's choice."""
+        """The command that makes it again, with ``--out`` where it is not to be in runs/NAME."""
         kept = self.run.kept_config(self.record.provenance["config"])
-        words = ["viamachinae", "scan", str(kept), "--out", "RUN"]
+        words = ["viamachinae", "scan", str(kept)]
         if self.record.patch is not None:
-            words[1:3] = ["patch", str(kept), self.record.patch, "--stage", self.record.stage]
+            words[1:] = ["patch", str(kept), self.record.patch, "--stage", self.record.stage]
         return shlex.join(words)
 
     def rows_by_cut(self) -> dict[str, int]:
