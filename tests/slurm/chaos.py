@@ -67,7 +67,7 @@ def check_whole(run: Path) -> None:
 
 def kill_one(run: Path, slurm: Path, rng: random.Random) -> str | None:
     """Kill a process of a random kind; which, or None if there was none."""
-    kind = rng.choices(["worker", "Snakemake", "slurmd"], [6, 2, 1])[0]
+    kind = rng.choices(["worker", "Snakemake", "slurmd"], [8, 1, 1])[0]
     candidates = processes(run, kind, slurm)
     if not candidates:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -137,7 +138,7 @@ def run_workflow(config: ScanConfig, out: Path, place: str, extra: Sequence[str]
     where = next((name for name in PLACES if name == place), None)
     if where is None:
         raise BadInputError(f"--on {place}: must be one of {', '.join(PLACES)}")
-    if shutil.which("snakemake", path=str(Path(sys.executable).parent)) is None:
+    if importlib.util.find_spec("snakemake") is None:
         raise BadInputError("--on: needs Snakemake; pip install viamachinae[cluster]")
     prepare(config, out)
     if _IDLE & set(extra):
