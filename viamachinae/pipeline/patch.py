@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -22,12 +21,12 @@ from viamachinae.pipeline.sources import open_source
 from viamachinae.pipeline.stage import (
     Advance,
     Ending,
-    Stage,
     StageName,
     Task,
     run_task,
     stage_places,
 )
+from viamachinae.pipeline.stages import LINES, PREPROCESS, SCORE, TRAIN
 from viamachinae.pipeline.stopping import softly
 from viamachinae.preprocess.patch import needed_columns, preprocess
 from viamachinae.score import anode
@@ -38,41 +37,6 @@ from viamachinae.sky import Patch, tile
 from viamachinae.store.files import atomic, read_arrow, read_table, write_json, write_table
 from viamachinae.store.records import SETTLED, Record
 from viamachinae.store.run import RunFolder
-
-
-def _training_options(config: ScanConfig) -> list[Any]:
-    # Where, by what engine and in how large stacks flows train does not decide what they become.
-    unimportant = {"device", "engine", "stack_size", "preset", "checkpoint_seconds"}
-    train = config.train.model_dump(mode="json", exclude=unimportant)
-    return [
-        train,
-        config.preprocess.features,
-        config.seed,
-        config.regions.model_dump(mode="json", exclude={"scans"}),
-    ]
-
-
-PREPROCESS = Stage(
-    "preprocess",
-    ("sky", "catalog", "query", "preprocess", "simulate"),
-    lambda config: [config.sky.model_dump(mode="json"), config.preprocess.model_dump(mode="json")],
-)
-TRAIN = Stage("train", ("flows", "score"), _training_options, on_device=True)
-SCORE = Stage(
-    "score",
-    ("flows", "score"),
-    lambda config: config.score.model_dump(mode="json"),
-    on_device=True,
-)
-LINES = Stage(
-    "lines",
-    ("link",),
-    lambda config: [
-        config.link.model_dump(mode="json", exclude={"candidates"}),
-        config.sky.evaluation_radius_deg,
-        config.regions.scans,
-    ],
-)
 
 
 @contextmanager

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from viamachinae.config import RegionsConfig, Scan, ScanConfig
 from viamachinae.pipeline.configs import config_hash
 from viamachinae.pipeline.link import INSPECT, LINK
-from viamachinae.pipeline.patch import LINES, PREPROCESS, SCORE, TRAIN, one_thread
+from viamachinae.pipeline.patch import one_thread
 from viamachinae.pipeline.sources import open_source
+from viamachinae.pipeline.stages import LINES, PREPROCESS, SCORE, TRAIN
 from viamachinae.preprocess.patch import needed_columns
 from viamachinae.query.source import Source
 from viamachinae.score import anode
