@@ -1,7 +1,8 @@
 """The command line: its verbs in the order of the help, and how they end.
 
 Exit codes: 0 when all went well, 2 for bad input, 3 when some patch did not end as done or
-without work or an archive did not deliver, 130 after Ctrl-C.
+without work or an archive did not deliver, 75 after SIGTERM (what could be saved is saved: the
+same command goes on), 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Annotated
 import typer
 
 from viamachinae import __version__
-from viamachinae.cli import ingest, options, sky, survey, work
+from viamachinae.cli import ingest, options, provenance, rerun, sky, status, survey, work
 from viamachinae.cli.arguments import say
 from viamachinae.cli.bench import bench
 from viamachinae.errors import ArchiveError, BadInputError
@@ -24,8 +25,10 @@ VERBS = (
     work.scan,
     work.patch,
     work.link,
+    rerun.rerun,
     survey.plan,
-    survey.status,
+    status.status,
+    provenance.provenance,
     ingest.ingest,
     sky.simulate,
     bench,

@@ -124,10 +124,10 @@ class NativeLanes:
         steps = torch.tensor([[float(own.steps)]])
         return ModelState(stack.eval(), AdamState(rows[1:2], rows[2:], steps))
 
-    def begin_epoch(self, lane: int, order: NDArray[np.int32]) -> None:
-        """Give a lane the row numbers of its stars in the order in which to see them."""
+    def begin_epoch(self, lane: int, order: NDArray[np.int32], after: int = 0) -> None:
+        """Give a lane the row numbers of its stars, of which it took so many steps already."""
         self.lanes[lane].order = torch.from_numpy(order).contiguous()
-        self.lanes[lane].cursor, self.loss[lane] = 0, 0
+        self.lanes[lane].cursor, self.loss[lane] = after * self.options.batch_size, 0
         self.lanes[lane].updates = self.options.updates(len(order))
 
     def keep(self, lanes: Sequence[int]) -> None:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Table
@@ -21,7 +21,7 @@ from viamachinae.query.archive import ArchiveSource
 from viamachinae.query.disc import Disc
 from viamachinae.query.source import Source
 from viamachinae.score.regions import signal_regions
-from viamachinae.sky import DustyPatch, Patch, tile
+from viamachinae.sky import Patch, tile
 
 # Stars from which the distribution of proper motions in a patch is estimated.
 SAMPLE = 20_000
@@ -89,18 +89,6 @@ def total(plans: Sequence[PatchPlan]) -> Needs:
     """Add up the plans of patches; memory is that of the patch that needs most."""
     sums = {field.name: sum(getattr(one, field.name) for one in plans) for field in fields(Needs)}
     return Needs(**{**sums, "memory_bytes": max((one.memory_bytes for one in plans), default=0)})
-
-
-def as_json(plans: Sequence[PatchPlan], left_out: Sequence[DustyPatch]) -> dict[str, Any]:
-    """Everything for a JSON file: ``patches``, those ``left_out`` with a reason, and ``total``."""
-    return {
-        "patches": [
-            {"patch": one.patch.id, "ra": one.patch.ra, "dec": one.patch.dec, **one.as_dict()}
-            for one in plans
-        ],
-        "left_out": [{"patch": patch.id, "reason": reason} for patch, reason in left_out],
-        "total": total(plans).as_dict(),
-    }
 
 
 def adql(config: ScanConfig) -> dict[str, list[str]]:
