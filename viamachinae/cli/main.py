@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from viamachinae import __version__
-from viamachinae.cli import options, sky, survey, work
+from viamachinae.cli import inspect, options, sky, survey, work
 from viamachinae.cli.arguments import say
 from viamachinae.cli.bench import bench
 from viamachinae.errors import BadInputError
@@ -20,7 +20,17 @@ from viamachinae.errors import BadInputError
 app = typer.Typer(
     help="Find stellar streams in Gaia data.", no_args_is_help=True, add_completion=False
 )
-VERBS = (work.scan, work.patch, work.link, survey.plan, survey.status, sky.simulate, bench)
+VERBS = (
+    work.scan,
+    work.patch,
+    work.link,
+    inspect.inspect,
+    inspect.compare,
+    survey.plan,
+    survey.status,
+    sky.simulate,
+    bench,
+)
 
 
 def _print_version(asked: bool) -> None:

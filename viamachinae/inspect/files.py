@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from astropy.table import Row, Table
 
-from viamachinae.inspect.exports import CANDIDATES, MEMBERS, conform
+from viamachinae.inspect.exports import CANDIDATES, MASYR, MEMBERS, conform
 from viamachinae.inspect.footprint import footprint, has_moc
 from viamachinae.inspect.formats import ecsv, fits_table
 from viamachinae.inspect.projection import Directions
-from viamachinae.inspect.track import MASYR, FrameMotions, StreamFrame, stream_frame, track
+from viamachinae.inspect.track import FrameMotions, StreamFrame, stream_frame, track
 
 _FRAME_UNITS = {"phi1": "deg", "phi2": "deg", "pm_phi1": MASYR, "pm_phi2": MASYR}
 

@@ -130,7 +130,8 @@ def profile_along(view: LineView, n_bins: int = 20) -> Profile:
     """Stars on the line by their place along it, minus those beside it at the same place."""
     radius, reach = view.patch.evaluation_radius_deg, REACH * view.half_width_deg
     edges = np.linspace(-radius, radius, n_bins + 1)
-    counts, areas = [], []
+    counts: list[Floats] = []
+    areas: list[Floats] = []
     stars, points = along_and_across(view), _lattice(view, reach)
     for low, high in ((0.0, view.half_width_deg), (GAP * view.half_width_deg, reach)):
         for (along, across), found in ((stars, counts), (points, areas)):
