@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -59,7 +60,7 @@ def compare(
             str(row["name_a"]) or "–",
             str(row["name_b"]) or "–",
             *(
-                "–" if row[name] != row[name] else f"{row[name]:{form}}"
+                "–" if math.isnan(row[name]) else f"{row[name]:{form}}"
                 for name, form in (("sigma_a", ".1f"), ("sigma_b", ".1f"), ("sigma_change", "+.1f"))
             ),
             str(row["n_shared"]),

@@ -118,7 +118,9 @@ def match_text(row: Row) -> str:
     """Match and flags of a candidate in words, such as ``known: GD-1; edge``."""
     words = []
     if "match" in row.colnames:
-        name = str(row["match_name"]) if "match_name" in row.colnames else ""
+        # Read from a text file, a name that is empty comes back masked.
+        has_name = "match_name" in row.colnames and not np.ma.is_masked(row["match_name"])
+        name = str(row["match_name"]) if has_name else ""
         words.append(f"{row['match']}: {name}" if name else str(row["match"]))
     words += [flag for flag in FLAGS if flag in row.colnames and row[flag]]
     return "; ".join(words) or "–"

@@ -101,6 +101,7 @@ def hough(view: LineView) -> Figure:
     with house_style():
         figure, axes = _panel()
         sigma = np.where(np.isfinite(view.hough.sigma), view.hough.sigma, np.nan)
+        axes.grid(False)
         mesh = axes.pcolormesh(
             view.hough.r_deg, view.hough.theta_deg, sigma, cmap="cividis", rasterized=True
         )

@@ -63,10 +63,11 @@ def parse_vetting(text: str, name: str) -> list[Vetting]:
     rows = []
     for number, fields in enumerate(lines, 2):
         try:
-            *said, stars = fields
-            rows.append(Vetting(*said, tuple(map(int, stars.split()))))
-        except (TypeError, ValueError):
+            who, when, candidate, verdict, note, stars = fields
+            known = tuple(map(int, stars.split()))
+        except ValueError:
             raise BadInputError(f"{name}: line {number} is damaged; mend or remove it") from None
+        rows.append(Vetting(who, when, candidate, verdict, note, known))
     return rows
 
 

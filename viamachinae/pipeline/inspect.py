@@ -19,13 +19,12 @@ from viamachinae.inspect.footprint import has_moc
 from viamachinae.inspect.formats import fits_table, votable_xml
 from viamachinae.inspect.page import PatchRecord, Report, page
 from viamachinae.inspect.vetting import Vetting, current
-from viamachinae.inspect.view import LineView
 from viamachinae.options import read_config, to_yaml
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
 from viamachinae.pipeline.status import outcome_of, patch_records
 from viamachinae.pipeline.vetting import read_vetting
-from viamachinae.pipeline.views import MAX_BACKGROUND, gather_views, half_width_deg
+from viamachinae.pipeline.views import Seen, gather_views, half_width_deg
 from viamachinae.preprocess.photometry import photometric_names
 from viamachinae.sky import Patch, tile
 from viamachinae.store.files import content_hash, count_rows, file_hash, read_table, write_bytes
@@ -108,7 +107,7 @@ def _write(
     candidates = ranked(Table.read(run.candidates, format="ascii.ecsv"))
     members, lineage = read_table(run.members), read_table(run.lineage)
     verdicts = current(read_vetting(run), candidates, members)
-    views = gather_views(config, run, {patch.id: patch for patch in patches}, members, lineage)
+    seen = gather_views(config, run, {patch.id: patch for patch in patches}, members, lineage)
     if len(candidates) and not has_moc():
         logger.info("no footprint.moc.fits: install the extra `moc` (mocpy) for footprints")
     about = f"Stream candidates of the scan {config.name}"
@@ -120,8 +119,8 @@ def _write(
         files = candidate_files(row, own, half_width_deg(config))
         for file, content in files.items():
             written.keep(run.candidate(name) / file, content)
-        if name in views:
-            shown = _candidate(config, run, row, own, lineage, views[name], verdicts, [*files])
+        if name in seen:
+            shown = _candidate(config, run, row, own, lineage, seen[name], verdicts, [*files])
             written.keep(run.candidate(name) / "index.html", dossier(shown).encode())
         advance(done + 1, len(candidates))
     report = Report(
@@ -143,21 +142,19 @@ def _candidate(
     row: Row,
     members: Table,
     lineage: Table,
-    view: LineView,
+    seen: Seen,
     verdicts: Mapping[str, Vetting],
     files: Sequence[str],
 ) -> Candidate:
     names = photometric_names(config.preprocess)
-    name, patch = str(row["candidate"]), view.patch.id
+    name, patch = str(row["candidate"]), seen.view.patch.id
     root = shlex.quote(str(run.root))
-    stars = read_table(run.stars(patch))
-    fiducial = stars[stars["fiducial"]]
     return Candidate(
         row=row,
         members=members,
         lineage=lineage[lineage["candidate"] == name],
-        view=view,
-        background=fiducial[:: 1 + len(fiducial) // MAX_BACKGROUND],
+        view=seen.view,
+        background=seen.background,
         photometry=(names["colour"], names["mag"]),
         command=f"viamachinae patch {root}/config.yaml {patch} --out {root}",
         run_name=config.name,

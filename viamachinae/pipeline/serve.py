@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _is_local(self) -> bool:
         """Whether the browser was sent here by this name: another site's name may lead here too."""
-        host = self.headers.get("Host", "").rpartition(":")[0]
+        host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
         if host in (HOST, "localhost"):
             return True
         self.send_error(HTTPStatus.FORBIDDEN)

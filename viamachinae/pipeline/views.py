@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from astropy.table import Table
+from astropy.table import Column, Table
 
 from viamachinae.config import Scan, ScanConfig
 from viamachinae.errors import BadInputError
@@ -28,6 +28,13 @@ logger = logging.getLogger("viamachinae.pipeline")
 MAX_BACKGROUND = 4000
 # Asked anew of the catalogue, as the stages do without them.
 ASTROMETRY = ("ra_error", "dec_error", "parallax", "parallax_error", "pmra_error", "pmdec_error")
+
+
+class Seen(NamedTuple):
+    """What a dossier shows of a candidate: its line, and fiducial stars of its best patch."""
+
+    view: LineView
+    background: Table
 
 
 class _Best(NamedTuple):
@@ -52,8 +59,8 @@ class _Patch(NamedTuple):
 
 def gather_views(
     config: ScanConfig, run: RunFolder, patches: Mapping[str, Patch], members: Table, lineage: Table
-) -> dict[str, LineView]:
-    """Views of the best candidates; the members get what their patches and the catalogue add.
+) -> dict[str, Seen]:
+    """What is seen of the best candidates; the members get what their patches hold of them.
 
     Each patch of a candidate is read once.
 
@@ -70,20 +77,23 @@ def gather_views(
     shown = set(names[: config.inspect.max_figures])
     regions: list[list[str]] = [[] for _ in range(len(members))]
     for name in ("colour", "mag"):
-        members[name] = np.full(len(members), np.nan)
-    views = {}
+        members[name] = Column(np.full(len(members), np.nan), unit="mag")
+    seen = {}
     for patch_id in np.unique(lineage["patch"]):
         own = lineage[lineage["patch"] == patch_id]
         found = _read(config, run, patches[str(patch_id)], np.unique(np.asarray(own["roi"])))
         _add_columns(members, found.stars, {"colour", "mag"} & set(found.stars.colnames))
         _add_astrometry(config, found.patch, members)
         _add_regions(found, own, members, regions)
+        fiducial = np.flatnonzero(found.stars["fiducial"])
+        sample = fiducial[:: 1 + len(fiducial) // MAX_BACKGROUND]
         for name in shown:
             if best[name].patch == patch_id:
-                views[name] = _line_view(config, found, best[name].row)
+                view = _line_view(config, found, best[name].row, sample)
+                seen[name] = Seen(view, found.stars[sample])
     members["n_regions"] = np.array([len(one) for one in regions], dtype=np.int64)
     members["regions"] = np.array([" ".join(one) for one in regions], dtype=np.str_)
-    return views
+    return seen
 
 
 def _best_protoclusters(run: RunFolder, lineage: Table) -> dict[str, _Best]:
@@ -161,12 +171,11 @@ def _add_regions(found: _Patch, own: Table, members: Table, regions: list[list[s
                 regions[row].append(name)
 
 
-def _line_view(config: ScanConfig, found: _Patch, row: int) -> LineView:
+def _line_view(config: ScanConfig, found: _Patch, row: int, sample: Ints) -> LineView:
     cluster = found.protoclusters.slice(row, 1).to_pylist()[0]
     lists = found.lists[np.searchsorted(found.rois, cluster["roi"])]
     seed = found.lines.slice(cluster["roi"][0], 1).to_pylist()[0]
     listed = np.searchsorted(found.stars["source_id"], cluster["source_id"])
-    fiducial = np.flatnonzero(found.stars["fiducial"])
     on_line = np.array(cluster["on_line"], dtype=np.bool_)
     names = ("scan", "region", "window", "sigma")
     return LineView(
@@ -175,7 +184,7 @@ def _line_view(config: ScanConfig, found: _Patch, row: int) -> LineView:
         r_deg=cluster["r"],
         sigma=cluster["sigma"],
         half_width_deg=half_width_deg(config),
-        background=_positions(found.stars, fiducial[:: 1 + len(fiducial) // MAX_BACKGROUND]),
+        background=_positions(found.stars, sample),
         listed=_positions(found.stars, listed),
         on_line=on_line,
         hough=_hough_map(config, found, lists),
