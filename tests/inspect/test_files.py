@@ -45,7 +45,7 @@ def test_the_footprint_covers_the_strip(tmp_path: Path) -> None:
     mocpy = pytest.importorskip("mocpy", reason="the extra moc is not installed")
     frame = StreamFrame(350.0, 60.0, 20.0)
     path = tmp_path / "footprint.moc.fits"
-    path.write_bytes(footprint(frame, (-30.0, 30.0), 0.5))
+    path.write_bytes(footprint(frame, (-30.0, 30.0), Table(), 0.5))
     moc = mocpy.MOC.from_fits(str(path))
     # A strip of 61 deg by 1 deg on a sphere, and the pixels that its rim cuts.
     exact = np.radians(61) * 2 * np.sin(np.radians(0.5)) / (4 * np.pi)
@@ -53,3 +53,14 @@ def test_the_footprint_covers_the_strip(tmp_path: Path) -> None:
     points = frame.sky([-30.0, 0.0, 30.0, 0.0, 0.0], [0.0, 0.45, -0.45, 0.8, -0.8])
     inside = moc.contains_skycoords(points.coordinates)
     assert inside.tolist() == [True, True, True, False, False]
+
+
+def test_the_footprint_bends_with_the_track(tmp_path: Path) -> None:
+    mocpy = pytest.importorskip("mocpy", reason="the extra moc is not installed")
+    frame = StreamFrame(350.0, 60.0, 20.0)
+    nodes = Table({"phi1": [-10.0, 0.0, 10.0], "phi2": [2.0, 0.0, 2.0]})
+    path = tmp_path / "footprint.moc.fits"
+    path.write_bytes(footprint(frame, (-10.0, 10.0), nodes, 0.5))
+    points = frame.sky([-10.0, 0.0, 10.0, -10.0, 5.0], [2.0, 0.0, 2.0, 0.0, 1.0])
+    inside = mocpy.MOC.from_fits(str(path)).contains_skycoords(points.coordinates)
+    assert inside.tolist() == [True, True, True, False, True]

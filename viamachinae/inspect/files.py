@@ -49,14 +49,15 @@ def candidate_files(row: Row, members: Table, half_width_deg: float) -> dict[str
         stars[column] = getattr(places, column)
         stars[column].unit = unit
     stars = conform(stars, MEMBERS)
+    nodes = track(stars[on_line], frame)
     files = {
         "candidate.ecsv": ecsv(conform(Table(row), CANDIDATES)).encode(),
         "members.ecsv": ecsv(stars).encode(),
         "members.fits": fits_table(stars),
-        "track.ecsv": ecsv(track(stars[on_line], frame)).encode(),
+        "track.ecsv": ecsv(nodes).encode(),
     }
     if has_moc():
         phi1 = places.phi1[on_line]
         ends = float(phi1.min()), float(phi1.max())
-        files["footprint.moc.fits"] = footprint(frame, ends, half_width_deg)
+        files["footprint.moc.fits"] = footprint(frame, ends, nodes, half_width_deg)
     return files

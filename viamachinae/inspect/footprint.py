@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+from astropy.table import Table
 
 from viamachinae.inspect.track import StreamFrame
 
@@ -23,8 +24,10 @@ def has_moc() -> bool:
     return True
 
 
-def footprint(frame: StreamFrame, phi1: tuple[float, float], half_width_deg: float) -> bytes:
-    """The bytes of a FITS file with the MOC of a strip along the equator of the frame.
+def footprint(
+    frame: StreamFrame, phi1: tuple[float, float], nodes: Table, half_width_deg: float
+) -> bytes:
+    """The bytes of a FITS file with the MOC of a strip along the track.
 
     Parameters
     ----------
@@ -32,6 +35,9 @@ def footprint(frame: StreamFrame, phi1: tuple[float, float], half_width_deg: flo
         Of the candidate.
     phi1 : pair of float
         The ends of the strip, deg.
+    nodes : Table
+        The track: phi1 ascending and phi2, deg. Without nodes the strip follows the equator of
+        the frame.
     half_width_deg : float
         The strip reaches so far to either side, and beyond its ends.
 
@@ -44,8 +50,9 @@ def footprint(frame: StreamFrame, phi1: tuple[float, float], half_width_deg: flo
 
     low, high = phi1[0] - half_width_deg, phi1[1] + half_width_deg
     along = np.linspace(low, high, 2 + int((high - low) / CORNER_STEP_DEG))
-    across = np.full(len(along), half_width_deg)
-    outline = frame.sky(np.concatenate([along, along[::-1]]), np.concatenate([-across, across]))
+    middle = np.interp(along, nodes["phi1"], nodes["phi2"]) if len(nodes) else 0 * along
+    edges = [middle - half_width_deg, (middle + half_width_deg)[::-1]]
+    outline = frame.sky(np.concatenate([along, along[::-1]]), np.concatenate(edges))
     moc = MOC.from_polygon_skycoord(outline.coordinates, max_depth=MAX_ORDER)
     sink = io.BytesIO()
     moc.serialize(format="fits").writeto(sink)
