@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "viamachinae"
 FLOORS = {
     "errors": 0,
     "config": 1,
+    "disk": 1,
     "options": 1,
     "dust": 1,
     "sky": 1,
@@ -30,8 +31,14 @@ FLOORS = {
     "cli": 5,
 }
 # config is read by sky and dust and documented by options, on the same floor; the tiling leaves
-# out dusty patches.
-BESIDE = {("options", "config"), ("sky", "config"), ("dust", "config"), ("sky", "dust")}
+# out dusty patches, and catalog uses sky's geometry.
+BESIDE = {
+    ("options", "config"),
+    ("sky", "config"),
+    ("dust", "config"),
+    ("sky", "dust"),
+    ("catalog", "sky"),
+}
 
 
 def room_of(module: str) -> str:

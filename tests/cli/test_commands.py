@@ -113,6 +113,18 @@ def test_config(tmp_path: Path, option: str) -> None:
     refused(viamachinae("config", cwd=tmp_path), "--schema")
 
 
+def test_ingest(tmp_path: Path) -> None:
+    columns = ("source_id,ra,dec,pmra,pmdec,G", "4472832130942575872,269.4485,4.7394,-801,10362,8")
+    (tmp_path / "barnard.csv").write_text("\n".join([*columns, ""]))
+    words = ["--columns", "pmra,pmdec,phot_g_mean_mag=G", "--workers", "1"]
+    ended = viamachinae("ingest", "barnard.csv", "--out", "lake", *words, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "1 stars of 1 tables in 1 pixels" in ended.stderr
+    assert "hats_nrows=1" in (tmp_path / "lake" / "hats.properties").read_text()
+    refused(viamachinae("ingest", "absent.csv", "--out", "x", cwd=tmp_path), "absent.csv", "exist")
+    refused(viamachinae("ingest", "barnard.csv", "--out", ".", cwd=tmp_path), "not empty")
+
+
 def test_simulate(tmp_path: Path) -> None:
     config = {
         "sky": {

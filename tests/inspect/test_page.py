@@ -118,6 +118,18 @@ def test_verdicts_are_shown(report: Report) -> None:
     assert "−12.00doubtful" in reader.text
 
 
+def test_a_known_object_and_flags_stand_in_the_table(report: Report) -> None:
+    candidates = report.candidates.copy()
+    candidates.sort("rank")
+    candidates["match"] = ["known", "new"]
+    candidates["match_name"] = ["GD-1", ""]
+    candidates["edge"] = [True, False]
+    candidates["clump"] = [True, False]
+    text = Reader(page(replace(report, candidates=candidates, max_figures=0))).text
+    assert "known: GD-1; edge; clump" in text
+    assert "known" not in Reader(page(replace(report, max_figures=0))).text.split("Reading")[0]
+
+
 def test_hostile_names_stay_text(report: Report) -> None:
     hostile = '"><script>alert(1)</script>&{{ 7*7 }}'
     candidates, members = report.candidates.copy(), report.members.copy()

@@ -10,15 +10,25 @@ from viamachinae.config.galaxy import GalaxyConfig, Gap, GreatCircleTrack, Orbit
 from viamachinae.config.inspect import InspectConfig
 from viamachinae.config.link import (
     CandidateConfig,
+    ClumpConfig,
+    CrossmatchConfig,
     LineConfig,
     LinkConfig,
     ProtoclusterConfig,
     ProtostreamConfig,
+    RidgeConfig,
     RoiConfig,
 )
 from viamachinae.config.model import Model
-from viamachinae.config.preprocess import Feature, FiducialCuts, PreprocessConfig
-from viamachinae.config.query import FilesQuery, QueryConfig, SimulateQuery
+from viamachinae.config.preprocess import Feature, FiducialCuts, MaskConfig, PreprocessConfig
+from viamachinae.config.query import (
+    ArchiveQuery,
+    DownloadCuts,
+    FilesQuery,
+    LakeQuery,
+    QueryConfig,
+    SimulateQuery,
+)
 from viamachinae.config.regions import RegionsConfig, Scan
 from viamachinae.config.scan import ScanConfig
 from viamachinae.config.score import AnodeConfig
@@ -28,9 +38,13 @@ from viamachinae.config.train import PRESETS, FlowConfig, MafConfig, RqsConfig, 
 __all__ = [
     "PRESETS",
     "AnodeConfig",
+    "ArchiveQuery",
     "CandidateConfig",
     "CentreTiling",
+    "ClumpConfig",
     "ColumnEbv",
+    "CrossmatchConfig",
+    "DownloadCuts",
     "EbvConfig",
     "Feature",
     "FiducialCuts",
@@ -42,10 +56,12 @@ __all__ = [
     "HealpixEbv",
     "HealpixTiling",
     "InspectConfig",
+    "LakeQuery",
     "LineConfig",
     "LinkConfig",
     "MafConfig",
     "MapConfig",
+    "MaskConfig",
     "Model",
     "NoEbv",
     "OrbitTrack",
@@ -54,6 +70,7 @@ __all__ = [
     "ProtostreamConfig",
     "QueryConfig",
     "RegionsConfig",
+    "RidgeConfig",
     "RoiConfig",
     "RqsConfig",
     "Scan",

@@ -96,6 +96,11 @@ class TrainConfig(Model):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto takes CUDA where there is a device (ours)."
     )
+    checkpoint_seconds: Positive = Field(
+        300.0,
+        description="A training that was stopped goes on from a state no older than this, or from "
+        "where SIGTERM met it (ours).",
+    )
     engine: Literal["auto", "torch", "native"] = Field(
         "auto",
         description="auto takes the compiled kernel where it was built and can do the work: "

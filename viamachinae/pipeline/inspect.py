@@ -10,7 +10,7 @@ from pathlib import Path
 
 from astropy.table import Row, Table
 
-from viamachinae.config import FilesQuery, ScanConfig
+from viamachinae.config import ArchiveQuery, FilesQuery, LakeQuery, ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.inspect.dossier import Candidate, dossier
 from viamachinae.inspect.exports import ranked
@@ -185,10 +185,15 @@ def _provenance(config: ScanConfig) -> dict[str, str]:
 
 
 def _source(config: ScanConfig) -> str:
-    if not isinstance(config.query, FilesQuery):
-        return "simulated sky"
-    paths = config.query.path
-    return ", ".join(map(str, paths if isinstance(paths, list) else [paths]))
+    query = config.query
+    if isinstance(query, LakeQuery):
+        return query.path
+    if isinstance(query, ArchiveQuery):
+        return f"{query.release} from the archive ({query.endpoint})"
+    if isinstance(query, FilesQuery):
+        paths = query.path
+        return ", ".join(map(str, paths if isinstance(paths, list) else [paths]))
+    return "simulated sky"
 
 
 def _patch_record(run: RunFolder, patch: Patch, records: list[Record]) -> PatchRecord:

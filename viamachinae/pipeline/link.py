@@ -9,6 +9,7 @@ import numpy as np
 from viamachinae.config import ScanConfig
 from viamachinae.inspect.exports import candidates_ecsv, members_parquet
 from viamachinae.link.candidates import find_candidates
+from viamachinae.link.evidence import evidence
 from viamachinae.link.streams import LinkedPatch
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.inspect import write_report
@@ -25,7 +26,13 @@ from viamachinae.store.files import (
 from viamachinae.store.records import Record
 from viamachinae.store.run import RunFolder
 
-LINK = Stage("link", ("link", "sky"), lambda config: config.link.candidates.model_dump())
+# Parts of the configuration of link that only this stage reads; `clumps` is read by lines too.
+ABOVE_PATCHES = {"candidates", "crossmatch", "ridge", "clumps"}
+LINK = Stage(
+    "link",
+    ("link", "sky", "catalog"),
+    lambda config: [config.link.model_dump(mode="json", include=ABOVE_PATCHES), config.seed],
+)
 
 
 def link(config: ScanConfig, out: Path, watch: Watcher = unwatched) -> list[Record]:
@@ -72,7 +79,7 @@ def _link(
         found = find_candidates(linked, config.link.candidates)
         write_bytes(run.members, members_parquet(found.members))
         write_table(run.lineage, found.lineage)
-        write_text(run.candidates, candidates_ecsv(found.candidates))
+        write_text(run.candidates, candidates_ecsv(evidence(found, config.link, config.seed)))
         return "done", ""
 
     outputs = [run.candidates, run.members, run.lineage]

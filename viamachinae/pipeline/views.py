@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from astropy.table import Column, Table
 
-from viamachinae.config import Scan, ScanConfig
+from viamachinae.config import ArchiveQuery, Scan, ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.inspect.view import HoughMap, LineView, Ratios, Region
 from viamachinae.link.hough import Ints, box_counts, hough_curves, hough_plane
@@ -147,6 +147,9 @@ def _add_columns(members: Table, stars: Table, names: set[str]) -> None:
 
 
 def _add_astrometry(config: ScanConfig, patch: Patch, members: Table) -> None:
+    if isinstance(config.query, ArchiveQuery):
+        logger.info("members get no errors: the archive is not asked again for the report")
+        return
     try:
         source = open_source(config)
         names = {name for name in ASTROMETRY if name in source.columns()}

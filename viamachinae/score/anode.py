@@ -21,6 +21,7 @@ from viamachinae.errors import BadInputError, UnprocessableError
 from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.engines import NATIVE, Engine, choose_engine
 from viamachinae.flows.lanes import FitOptions
+from viamachinae.flows.resume import Keeper
 from viamachinae.flows.rows import Rows, Stars, Task
 from viamachinae.flows.scaling import Scaling, Standardisation
 from viamachinae.flows.splines import RationalQuadratic
@@ -87,6 +88,7 @@ def train(
     patch: str,
     features: Sequence[str],
     on_step: Callable[[int, int], None] | None = None,
+    keeper: Keeper | None = None,
 ) -> tuple[TrainedFlows, Table]:
     """Fit the two flows of every signal region of one patch and scan.
 
@@ -105,6 +107,8 @@ def train(
         Names of the features, for messages and the file.
     on_step : callable, optional
         Called about twice a second with the star updates done and those to do in all.
+    keeper : Keeper, optional
+        Keeps the state of the training now and then, and has it go on from there.
 
     Returns
     -------
@@ -139,7 +143,9 @@ def train(
         torch.from_numpy(scaled[~held_out]).to(device),
         torch.from_numpy(scaled[held_out]).to(device),
     )
-    fitted = fit(architecture, stars, tasks, _options(config), on_step, engine=engine)
+    fitted = fit(
+        architecture, stars, tasks, _options(config), on_step, engine=engine, keeper=keeper
+    )
     shape = len(regions), len(DENSITIES)
     trained = TrainedFlows(
         list(regions),

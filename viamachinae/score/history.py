@@ -10,7 +10,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from viamachinae.flows.rows import Rows, Task
-from viamachinae.flows.training import EpochRecord
+from viamachinae.flows.runs import EpochRecord
 from viamachinae.score.regions import SignalRegion
 from viamachinae.score.trained import DENSITIES
 

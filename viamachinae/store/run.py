@@ -17,6 +17,20 @@ class RunFolder:
         """Resolved configuration."""
         return self.root / "config.yaml"
 
+    def kept_config(self, name: str) -> Path:
+        """A configuration that made something here, by its hash."""
+        return self.root / "configs" / f"{name}.yaml"
+
+    @property
+    def plan(self) -> Path:
+        """What the scan would take, patch by patch."""
+        return self.root / "plan.json"
+
+    @property
+    def workflow(self) -> Path:
+        """Folder of what a workflow engine is told."""
+        return self.root / "workflow"
+
     @property
     def status(self) -> Path:
         """Outcome of every patch and stage."""
@@ -75,6 +89,10 @@ class RunFolder:
     def training(self, patch: str, scan: str) -> Path:
         """Likelihoods by flow and epoch."""
         return self.patch(patch) / scan / "training.parquet"
+
+    def checkpoints(self, patch: str, scan: str) -> Path:
+        """Folder of the states of a training at work; empty once it is done."""
+        return self.patch(patch) / scan / "checkpoints"
 
     def scores(self, patch: str, scan: str) -> Path:
         """Scores of the fiducial stars."""
