@@ -91,6 +91,13 @@ def test_scan_patch_link_status(folder: Path) -> None:
     kinds = {event["kind"] for event in events if "kind" in event}
     assert kinds == {"skip"}
     assert viamachinae("link", "scan.yaml", cwd=folder).returncode == 0
+    written = viamachinae("inspect", run, "--static", cwd=folder)
+    assert written.returncode == 0, written.stderr
+    assert "are up to date" in written.stderr
+    held = viamachinae("compare", run, run, cwd=folder)
+    assert held.returncode == 0, held.stderr
+    refused(viamachinae("inspect", folder, "--static", cwd=folder), "finished scan")
+    refused(viamachinae("compare", run, folder, cwd=folder), "not a run folder")
     planned = viamachinae("plan", "scan.yaml", cwd=folder)
     assert planned.returncode == 0, planned.stderr
     assert patch in planned.stdout

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from viamachinae import __version__
-from viamachinae.cli import ingest, options, provenance, rerun, sky, status, survey, work
+from viamachinae.cli import ingest, inspect, options, provenance, rerun, sky, status, survey, work
 from viamachinae.cli.arguments import say
 from viamachinae.cli.bench import bench
 from viamachinae.errors import ArchiveError, BadInputError
@@ -25,6 +25,8 @@ VERBS = (
     work.scan,
     work.patch,
     work.link,
+    inspect.inspect,
+    inspect.compare,
     rerun.rerun,
     survey.plan,
     status.status,

@@ -8,7 +8,8 @@ from typing import Any
 
 from viamachinae.config import ScanConfig
 from viamachinae.pipeline.configs import config_hash
-from viamachinae.pipeline.link import INSPECT, LINK
+from viamachinae.pipeline.inspect import INSPECT
+from viamachinae.pipeline.link import LINK
 from viamachinae.pipeline.plan import PatchPlan, plan, total
 from viamachinae.pipeline.stages import LINES, PREPROCESS, SCORE, TRAIN
 from viamachinae.sky import dusty_patches

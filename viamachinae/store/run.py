@@ -58,8 +58,17 @@ class RunFolder:
 
     @property
     def page(self) -> Path:
-        """The report."""
+        """The page of the scan."""
         return self.root / "index.html"
+
+    @property
+    def vetting(self) -> Path:
+        """Verdicts of people: rows are only ever added."""
+        return self.root / "vetting.csv"
+
+    def candidate(self, name: str) -> Path:
+        """Folder of what belongs to one candidate."""
+        return self.root / "candidates" / name
 
     def patch(self, patch: str) -> Path:
         """Folder of one patch."""
