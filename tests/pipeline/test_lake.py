@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from viamachinae.config import FilesQuery, LakeQuery, ScanConfig
+from viamachinae.pipeline.extent import Extent
 from viamachinae.pipeline.patch import patch
 from viamachinae.pipeline.simulate import simulate
 from viamachinae.query.lake.ingest import ingest
@@ -34,7 +35,7 @@ def test_preprocess_gives_the_same_bytes(small: ScanConfig, stars: Path, tmp_pat
     written = {}
     for name, query in queries.items():
         config = small.model_copy(update={"query": query})
-        ended = patch(config, tmp_path / name, where, "preprocess")
+        ended = patch(config, tmp_path / name, where, Extent(("preprocess",)))
         assert [record.outcome for record in ended] == ["done"]
         written[name] = RunFolder(tmp_path / name).stars(where).read_bytes()
     assert written["lake"] == written["files"]
@@ -48,6 +49,6 @@ def test_a_patch_whose_pixels_are_missing_is_unprocessable(
     wide = small.sky.model_copy(update={"radius_deg": 9.0})
     lake = LakeQuery(source="lake", path=str(tmp_path / "lake"))
     config = small.model_copy(update={"query": lake, "sky": wide})
-    ended = patch(config, tmp_path / "run", tile(wide)[0].id, "preprocess")
+    ended = patch(config, tmp_path / "run", tile(wide)[0].id, Extent(("preprocess",)))
     assert [record.outcome for record in ended] == ["unprocessable"]
     assert "pixels within 9 deg" in ended[0].reason
