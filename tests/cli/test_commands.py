@@ -243,7 +243,7 @@ def test_a_scan_killed_at_any_moment_goes_on_to_the_same_end(folder: Path) -> No
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on(folder: Path) -> None:
-    words = ["scan", "scan.yaml", "--log-json", "--set", "train.epochs=400"]
+    words = ["scan", "scan.yaml", "--log-json", "--set", "train.epochs=100000"]
     command = [sys.executable, "-c", ENTRY, *words]
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
