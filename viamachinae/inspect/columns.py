@@ -58,6 +58,7 @@ SHOWN = (
     _number("p_value", "p", "", ".2g", "Chance of so significant a candidate on null skies"),
     _number("consistency", "Returns", "", ".2f", "Share of retrainings in which it returns"),
     Shown("match", "Match", "", "", "", "Known object, and flags that speak against the candidate"),
+    Shown("verdict", "Verdict", "", "", "candidate", "What a person says of it"),
     _number("n_stars", "Line stars", "", "d", "Stars on the line, each counted once"),
     _number("n_patches", "Patches", "", "d", "Patches in which the line is found"),
     _number("f_dim", "f_dim", "", ".2f", "Share of dim line stars"),
@@ -69,7 +70,6 @@ SHOWN = (
     Shown("glat", "b", "deg", "+.2f", "ra", "Galactic latitude of the middle of the line"),
     _number("pmra", "pm RA", "mas/yr", "+.2f", "Median proper motion in ra times cos(dec)"),
     _number("pmdec", "pm Dec", "mas/yr", "+.2f", "Median proper motion in dec"),
-    Shown("verdict", "Verdict", "", "", "candidate", "What a person says of it"),
 )
 FLAGS = ("edge", "clump")
 
