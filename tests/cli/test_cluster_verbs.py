@@ -66,7 +66,10 @@ def test_shares_status_rerun_provenance(folder: Path) -> None:
     assert {row["outcome"] for row in rows} == {"done"}
     assert all(row["memory_bytes"] > 5e7 and row["device"] == "cpu" for row in rows)
     patch = rows[0]["patch"]
-    assert "4" in viamachinae("status", "runs/try", "--watch", cwd=folder).stdout
+    watched = viamachinae("status", "runs/try", "--watch", cwd=folder).stdout
+    for stage in ("preprocess", "train", "score", "lines"):
+        (row,) = [line for line in watched.splitlines() if stage in line]
+        assert " 2 " in row
     flows = folder / "runs/try/patches" / patch / "pm_phi/flows.safetensors"
     before = flows.read_bytes()
     ended = viamachinae("rerun", "runs/try", patch, "--from", "train", "--log-json", cwd=folder)
