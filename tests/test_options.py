@@ -100,7 +100,7 @@ def test_presets_fill_what_is_not_given(preset: str) -> None:
 def test_the_preset_paper_is_anode() -> None:
     """arXiv:2001.04990: 15 MADE blocks of 128 units, batch norm, 50 epochs, 10 averaged."""
     train = ScanConfig.model_validate({"train": {"preset": "paper"}}).train
-    assert train.flow == MafConfig(blocks=15, hidden=[128], batch_norm=True)
+    assert train.flow == MafConfig(family="maf", blocks=15, hidden=[128], batch_norm=True)
     assert (train.learning_rate, train.schedule, train.weight_decay) == (1e-4, "constant", 1e-6)
     assert (train.batch_size, train.epochs, train.average_last) == (256, 50, 10)
 
@@ -115,4 +115,4 @@ def test_a_preset_says_nothing_about_another_family() -> None:
     flow = ScanConfig.model_validate(given).train.flow
     assert flow == RqsConfig(family="rqs", bins=4)
     affine = ScanConfig.model_validate({"train": {"preset": "demo", "flow": {"hidden": [9]}}})
-    assert affine.train.flow == MafConfig(blocks=6, hidden=[9], batch_norm=False)
+    assert affine.train.flow == MafConfig(family="maf", blocks=6, hidden=[9], batch_norm=False)

@@ -12,7 +12,7 @@ from viamachinae.config.model import Model, Positive, default_tag
 class MafConfig(Model):
     """Conditional affine masked autoregressive flow (arXiv:1705.07057)."""
 
-    family: Literal["maf"] = "maf"
+    family: Literal["maf"]
     blocks: int = Field(15, ge=1, description="Number of MADE blocks (ANODE).")
     hidden: list[int] = Field([128], min_length=1, description="Hidden units by layer (ANODE).")
     batch_norm: bool = Field(True, description="Batch norm between the blocks (ANODE).")
