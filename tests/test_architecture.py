@@ -27,17 +27,19 @@ FLOORS = {
     "store": 2,
     "link": 3,
     "simulate": 3,
+    "validate": 4,
     "pipeline": 4,
     "cli": 5,
 }
 # config is read by sky and dust and documented by options, on the same floor; the tiling leaves
-# out dusty patches, and catalog uses sky's geometry.
+# out dusty patches, and catalog uses sky's geometry; pipeline joins validate to the run folder.
 BESIDE = {
     ("options", "config"),
     ("sky", "config"),
     ("dust", "config"),
     ("sky", "dust"),
     ("catalog", "sky"),
+    ("pipeline", "validate"),
 }
 
 
