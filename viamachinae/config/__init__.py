@@ -20,6 +20,7 @@ from viamachinae.config.link import (
     RoiConfig,
 )
 from viamachinae.config.model import Model
+from viamachinae.config.nulls import CellConfig, NullKind, NullsConfig
 from viamachinae.config.preprocess import Feature, FiducialCuts, MaskConfig, PreprocessConfig
 from viamachinae.config.query import (
     ArchiveQuery,
@@ -40,6 +41,7 @@ __all__ = [
     "AnodeConfig",
     "ArchiveQuery",
     "CandidateConfig",
+    "CellConfig",
     "CentreTiling",
     "ClumpConfig",
     "ColumnEbv",
@@ -64,6 +66,8 @@ __all__ = [
     "MaskConfig",
     "Model",
     "NoEbv",
+    "NullKind",
+    "NullsConfig",
     "OrbitTrack",
     "PreprocessConfig",
     "ProtoclusterConfig",

@@ -90,6 +90,11 @@ MEMBERS = (
 # Of columns that a table may have beyond these.
 EXTRA_UCDS = {
     "p_value": "stat.probability",
+    "p_local": "stat.probability",
+    "fdr": "stat.probability",
+    "expected_false": "meta.number;stat.mean",
+    "expected_false_low": "meta.number;stat.min",
+    "expected_false_high": "meta.number;stat.max",
     "consistency": "stat.value",
     "match": "meta.code.class",
     "match_name": "meta.id.cross",
