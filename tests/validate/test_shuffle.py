@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from viamachinae.validate.shuffle import cell_numbers, deal
+from viamachinae.validate.shuffle import cell_numbers, deal, spread
 
 
 def test_cells_are_bins_and_missing_values_are_apart() -> None:
@@ -54,3 +54,16 @@ def test_a_line_is_left_to_its_share_of_the_cell(pm_width: float, kept: float) -
     dealt = y[deal(cell_numbers([pm], [pm_width]), rng)]
     on_line = np.abs(dealt[n_field:]) < 0.2
     assert on_line.mean() == pytest.approx(kept + (1 - kept) * 0.02, abs=0.04)
+
+
+def test_spread_stars_fill_the_footprint_evenly() -> None:
+    rng = np.random.default_rng(4)
+    # A strip with a dense line along its middle.
+    ra = rng.uniform(100, 110, 20_000)
+    dec = np.concatenate([rng.uniform(-2, 2, 10_000), rng.normal(0, 0.05, 10_000)])
+    new_ra, new_dec = spread(ra, dec, 128, rng)
+    # Its edges stay to a pixel of 0.46 deg, and the line is gone.
+    assert 99.3 < new_ra.min() < 100 < 110 < new_ra.max() < 110.7
+    assert 2 < np.abs(new_dec).max() < 2.7
+    within = np.histogram(new_dec, np.arange(-1.5, 1.6, 0.5))[0]
+    assert within.max() < 1.1 * within.min()

@@ -13,8 +13,8 @@ from viamachinae.cli.work import print_candidates
 def null(
     run: RunArgument,
     kind: Annotated[
-        Literal["shuffled", "simulated"] | None,
-        typer.Option(help="Null skies of the stars themselves, or of a smooth galaxy."),
+        Literal["shuffled", "spread", "simulated"] | None,
+        typer.Option(help="Null skies of the stars themselves in two ways, or of a smooth galaxy."),
     ] = None,
     skies: Annotated[
         int | None, typer.Option(min=1, help="How many; those that stand count too.")

@@ -9,7 +9,7 @@ from pydantic import Field
 from viamachinae.config.galaxy import GalaxyConfig
 from viamachinae.config.model import Model, Positive
 
-NullKind = Literal["shuffled", "simulated"]
+NullKind = Literal["shuffled", "spread", "simulated"]
 
 
 class CellConfig(Model):
@@ -19,8 +19,8 @@ class CellConfig(Model):
     of the stars, or that holds a single star, keeps it.
     """
 
-    nside: int = Field(
-        8, ge=1, le=64, description="HEALPix nside of the pixels that positions stay in (ours)."
+    nside: Literal[1, 2, 4, 8, 16, 32] = Field(
+        8, description="HEALPix nside of the pixels that positions stay in (ours)."
     )
     pm_widths: Positive | None = Field(
         None,
@@ -41,7 +41,8 @@ class NullsConfig(Model):
     kind: NullKind = Field(
         "shuffled",
         description="shuffled: the stars of the scan, their positions dealt out anew within cells; "
-        "simulated: a smooth galaxy without streams (ours).",
+        "spread: the same, spread evenly over each pixel of cells.nside; simulated: a smooth "
+        "galaxy without streams (ours).",
     )
     skies: int = Field(
         0,

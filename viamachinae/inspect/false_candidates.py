@@ -16,6 +16,7 @@ from viamachinae.inspect.pictures import Picture, counted, picture
 WORDS = {
     "shuffled": "the stars of this scan, their positions dealt out anew among stars of like "
     "motion, colour and magnitude",
+    "spread": "the stars of this scan, spread evenly over each small part of the sky",
     "simulated": "smooth galaxies without streams",
 }
 LINES = {
@@ -34,7 +35,7 @@ class FalseCandidates:
     Attributes
     ----------
     kind : str
-        ``shuffled`` or ``simulated``.
+        ``shuffled``, ``spread`` or ``simulated``.
     n_skies, n_null_patches, n_patches : int
         Null skies, the patches searched on all of them, and in the scan.
     confidence : float

@@ -19,7 +19,7 @@ from viamachinae.validate.shuffled_sky import Shuffle, ShuffledSky
 
 
 def open_source(config: ScanConfig) -> Source:
-    """Open the source of stars; that of a shuffled null sky deals their positions out anew.
+    """Open the source of stars; that of a null sky may give their positions out anew.
 
     Raises
     ------
@@ -27,10 +27,11 @@ def open_source(config: ScanConfig) -> Source:
         If it cannot be read.
     """
     nulls, names = config.nulls, photometric_columns(config.preprocess)
-    if nulls.draw is None or nulls.kind != "shuffled":
+    if nulls.draw is None or nulls.kind == "simulated":
         return _open(config)
     how = Shuffle(
         nulls.cells,
+        nulls.kind == "spread",
         config.regions.width_masyr,
         names["colour"],
         names["mag"],

@@ -27,10 +27,10 @@ def null_config(
     ----------
     config : ScanConfig
         Of the scan.
-    kind : {"shuffled", "simulated"}
-        ``shuffled`` takes the scan's stars, positions dealt out anew; ``simulated`` a smooth
-        galaxy with a seed of its own: that of a simulated scan without its streams, else that of
-        ``nulls.galaxy``.
+    kind : {"shuffled", "spread", "simulated"}
+        ``shuffled`` takes the scan's stars, positions dealt out anew, and ``spread`` spreads
+        them evenly within pixels; ``simulated`` takes a smooth galaxy with a seed of its own:
+        that of a simulated scan without its streams, else that of ``nulls.galaxy``.
     draw : int
         Number of the null sky, from 0.
     n_patches : int, optional

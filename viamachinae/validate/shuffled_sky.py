@@ -14,7 +14,7 @@ from viamachinae.config import CellConfig
 from viamachinae.query.source import Source
 from viamachinae.score.seeds import seed_sequence
 from viamachinae.sky import Patch
-from viamachinae.validate.shuffle import Ints, cell_numbers, deal
+from viamachinae.validate.shuffle import FINER, Ints, cell_numbers, deal, spread
 
 # Raised whenever the same source, cells and seed no longer give the same stars.
 SHUFFLE_VERSION = 1
@@ -28,6 +28,8 @@ class Shuffle:
     ----------
     cells : CellConfig
         Sizes of the cells.
+    evenly : bool
+        Spread the stars over each pixel instead of dealing their positions out.
     pm_width_masyr : float
         Width of a signal region.
     colour, mag : str
@@ -37,6 +39,7 @@ class Shuffle:
     """
 
     cells: CellConfig
+    evenly: bool
     pm_width_masyr: float
     colour: str
     mag: str
@@ -128,13 +131,21 @@ class ShuffledSky:
     ) -> None:
         """Give the stars in `rows`, all of a pixel, their new places."""
         how = self._how
-        frame = middle.to_frame(*(stars[name].data[rows] for name in ("ra", "dec", *_MOTION)))
-        # Divided by infinity, a motion of either sign is in one cell, and a missing one is not.
-        coordinates = [frame.pm_phi, frame.pm_lam, *(stars[name].data[rows] for name in widths)]
-        cell = cell_numbers(coordinates, [*[how.pm_size_masyr] * 2, *widths.values()])
         rng = np.random.default_rng(seed_sequence(how.seed, "shuffle", how.draw, pixel))
-        place = deal(cell, rng)
-        new = middle.from_frame(frame.phi[place], frame.lam[place], frame.pm_phi, frame.pm_lam)
+        ra, dec, pmra, pmdec = (stars[name].data[rows] for name in ("ra", "dec", *_MOTION))
+        frame = middle.to_frame(ra, dec, pmra, pmdec)
+        if how.evenly:
+            places = spread(ra, dec, how.cells.nside * FINER, rng)
+            phi, lam, _, _ = middle.to_frame(*places, np.zeros(len(ra)), np.zeros(len(ra)))
+        else:
+            photometry = [stars[name].data[rows] for name in widths]
+            cell = cell_numbers(
+                [frame.pm_phi, frame.pm_lam, *photometry],
+                [how.pm_size_masyr, how.pm_size_masyr, *widths.values()],
+            )
+            place = deal(cell, rng)
+            phi, lam = frame.phi[place], frame.lam[place]
+        new = middle.from_frame(phi, lam, frame.pm_phi, frame.pm_lam)
         for name, values in new._asdict().items():
             stars[name][rows] = values
 
