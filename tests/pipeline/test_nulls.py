@@ -30,10 +30,10 @@ from viamachinae.validate.calibration import COLUMNS
 
 @pytest.fixture(scope="module")
 def run(scanned: Path, small: ScanConfig, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """The small scan with a shuffled null sky."""
+    """The small scan with a null sky of its own stars, spread: a tenth of them is the stream."""
     out = Path(shutil.copytree(scanned, tmp_path_factory.mktemp("nulls") / "run"))
-    records = null(out, skies=1, workers=1)
-    assert list(records) == [*(f"shuffled-0/{one.id}" for one in tile(small.sky)), "link"]
+    records = null(out, "spread", skies=1, workers=1)
+    assert list(records) == [*(f"spread-0/{one.id}" for one in tile(small.sky)), "link"]
     assert all(is_good(ended) for ended in records.values())
     return RunFolder(out)
 
@@ -47,7 +47,7 @@ def test_candidates_are_calibrated(run: RunFolder) -> None:
     assert candidates["p_value"][0] == pytest.approx(1 - (2 / 3) ** 2)
     assert np.all(np.diff(candidates["fdr"]) >= 0)
     content = json.loads(run.calibration.read_text())
-    assert (content["kind"], content["n_patches"], content["n_null_patches"]) == ("shuffled", 2, 2)
+    assert (content["kind"], content["n_patches"], content["n_null_patches"]) == ("spread", 2, 2)
     # The stream is gone, and what is left of the scan without it is like the null sky.
     assert content["lines"]["scan"]["max"] > 2 * content["lines"]["null"]["max"]
     assert 0 < content["lines"]["empty"]["n"] < content["lines"]["scan"]["n"]
@@ -65,14 +65,14 @@ def test_columns_reach_the_report_and_its_files(run: RunFolder) -> None:
 
 def test_nothing_is_done_twice(run: RunFolder) -> None:
     seen: list[Event] = []
-    null(run.root, skies=1, workers=1, watch=seen.append)
+    null(run.root, "spread", skies=1, workers=1, watch=seen.append)
     assert {event.kind for event in seen} == {"skip"}
 
 
 def test_a_file_is_not_taken_for_that_of_a_null_sky(run: RunFolder) -> None:
     (patch, *_) = tile(provenance_of(run.candidates).config.sky)
     assert provenance_of(run.lines(patch.id)).config.nulls.draw is None
-    own = provenance_of(RunFolder(run.nulls / "shuffled-0").lines(patch.id))
+    own = provenance_of(RunFolder(run.nulls / "spread-0").lines(patch.id))
     assert own.config.nulls.draw == 0
 
 
@@ -85,7 +85,7 @@ def test_null_skies_of_another_configuration_are_refused(
     with caplog.at_level(logging.WARNING):
         link(other, out.root)
     (message,) = [record.getMessage() for record in caplog.records]
-    assert "shuffled-0: is a null sky of another configuration" in message
+    assert "spread-0: is a null sky of another configuration" in message
     assert f"`viamachinae null {out.root}`" in message
     assert not set(COLUMNS) & set(Table.read(out.candidates).colnames)
     assert not out.calibration.exists()
@@ -93,7 +93,7 @@ def test_null_skies_of_another_configuration_are_refused(
 
 def test_a_null_sky_has_no_null_skies(run: RunFolder) -> None:
     with pytest.raises(BadInputError, match="is a null sky itself"):
-        null(run.nulls / "shuffled-0")
+        null(run.nulls / "spread-0")
 
 
 def test_a_higher_cut_is_as_if_it_had_been_set(scanned: Path, small: ScanConfig) -> None:

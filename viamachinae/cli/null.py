@@ -25,6 +25,9 @@ def null(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Patches at once; one a core by default.")
     ] = None,
+    prepare: Annotated[
+        bool, typer.Option("--prepare", help="Lay their folders, and leave the work to others.")
+    ] = False,
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
@@ -34,9 +37,14 @@ def null(
     kept. Without options the section nulls of the run's configuration decides.
     """
     from viamachinae.cli.progress import watching
+    from viamachinae.pipeline.nulls import lay, with_nulls
     from viamachinae.pipeline.nulls import null as run_nulls
     from viamachinae.pipeline.status import is_good
 
+    if prepare:
+        for folder in lay(with_nulls(run, kind, skies, patches), run):
+            say(f"ready: viamachinae scan {folder}/config.yaml --out {folder}")
+        return
     with watching(0, quiet, log_json) as watch:
         records = run_nulls(run, kind, skies, patches, workers=workers, watch=watch)
     if not quiet and not log_json:

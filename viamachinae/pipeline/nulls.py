@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from viamachinae.config import NullKind, ScanConfig
@@ -51,23 +50,34 @@ def null(
     BadInputError
         If `out` is no run folder, or a null sky itself, or its source cannot be used.
     """
+    config = with_nulls(out, kind, skies, patches)
+    records = null_skies(config, out, workers=workers, watch=watch)
+    above = link(config, out, watch)
+    write_status(config, out)
+    return {**records, "link": above}
+
+
+def with_nulls(
+    out: Path, kind: NullKind | None, skies: int | None, patches: int | None
+) -> ScanConfig:
+    """The configuration of a run, with what is asked of null skies; as `null`."""
     given = run_config(out)
     if given.nulls.draw is not None:
         raise BadInputError(f"{out}: is a null sky itself; name the run that it belongs to")
     asked = {"kind": kind, "skies": skies or given.nulls.skies or 1, "patches": patches}
     changes = {name: value for name, value in asked.items() if value is not None}
-    config = given.model_copy(update={"nulls": given.nulls.model_copy(update=changes)})
-    records = null_skies(config, out, workers=workers, watch=watch)
-    above = link(config, out, watch)
-    write_status(given, out)
-    return {**records, "link": above}
+    return given.model_copy(update={"nulls": given.nulls.model_copy(update=changes)})
 
 
-def null_configs(config: ScanConfig) -> Iterator[tuple[str, ScanConfig]]:
-    """Name and configuration of each null sky that a configuration asks for."""
-    nulls = config.nulls
+def lay(config: ScanConfig, out: Path) -> dict[Path, ScanConfig]:
+    """Lay the run folders of all null skies that a configuration asks for, ready for work."""
+    nulls, laid = config.nulls, {}
     for draw in range(nulls.skies):
-        yield f"{nulls.kind}-{draw}", null_config(config, nulls.kind, draw, nulls.patches)
+        sky = null_config(config, nulls.kind, draw, nulls.patches)
+        folder = RunFolder(out).nulls / f"{nulls.kind}-{draw}"
+        prepare(sky, folder)
+        laid[folder] = sky
+    return laid
 
 
 def null_skies(
@@ -87,12 +97,10 @@ def null_skies(
         Records by null sky and patch.
     """
     found: dict[str, list[Record]] = {}
-    for name, sky in null_configs(config):
-        folder = RunFolder(out).nulls / name
-        prepare(sky, folder)
+    for folder, sky in lay(config, out).items():
         patches = [patch.id for patch in tile(sky.sky)]
         at_once = min(workers or default_workers(sky), len(patches))
         records = batch(sky, folder, patches, workers=at_once, apart=at_once > 1, watch=watch)
         write_status(sky, folder)
-        found |= {f"{name}/{patch}": ended for patch, ended in records.items()}
+        found |= {f"{folder.name}/{patch}": ended for patch, ended in records.items()}
     return found
