@@ -22,6 +22,7 @@ from viamachinae.pipeline.link import link
 from viamachinae.pipeline.linked import linked_patch
 from viamachinae.pipeline.nulls import null
 from viamachinae.pipeline.provenance import provenance_of
+from viamachinae.pipeline.scan import scan
 from viamachinae.pipeline.status import is_good
 from viamachinae.sky import tile
 from viamachinae.store.run import RunFolder
@@ -32,9 +33,10 @@ from viamachinae.validate.calibration import COLUMNS
 def run(scanned: Path, small: ScanConfig, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """The small scan with a null sky of its own stars, spread: a tenth of them is the stream."""
     out = Path(shutil.copytree(scanned, tmp_path_factory.mktemp("nulls") / "run"))
-    records = null(out, "spread", skies=1, workers=1)
-    assert list(records) == [*(f"spread-0/{one.id}" for one in tile(small.sky)), "link"]
-    assert all(is_good(ended) for ended in records.values())
+    nulls = small.nulls.model_copy(update={"kind": "spread", "skies": 1})
+    result = scan(small.model_copy(update={"nulls": nulls}), out, workers=1)
+    assert list(result.nulls) == [f"spread-0/{one.id}" for one in tile(small.sky)]
+    assert result.is_good
     return RunFolder(out)
 
 
@@ -65,7 +67,8 @@ def test_columns_reach_the_report_and_its_files(run: RunFolder) -> None:
 
 def test_nothing_is_done_twice(run: RunFolder) -> None:
     seen: list[Event] = []
-    null(run.root, "spread", skies=1, workers=1, watch=seen.append)
+    records = null(run.root, workers=1, watch=seen.append)
+    assert all(is_good(ended) for ended in records.values())
     assert {event.kind for event in seen} == {"skip"}
 
 

@@ -14,8 +14,7 @@ from viamachinae.inspect.figures import PANEL_DPI, house_style
 from viamachinae.inspect.pictures import Picture, counted, picture
 
 WORDS = {
-    "shuffled": "the stars of this scan, their positions dealt out anew among stars of like "
-    "motion, colour and magnitude",
+    "shuffled": "the stars of this scan, their positions dealt out anew within cells",
     "spread": "the stars of this scan, spread evenly over each small part of the sky",
     "simulated": "smooth galaxies without streams",
 }
