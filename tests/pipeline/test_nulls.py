@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,9 @@ from viamachinae.link.protoclusters import at_least
 from viamachinae.pipeline.events import Event
 from viamachinae.pipeline.link import link
 from viamachinae.pipeline.linked import linked_patch
+from viamachinae.pipeline.null_skies import standing_nulls
 from viamachinae.pipeline.nulls import null
-from viamachinae.pipeline.provenance import provenance_of
+from viamachinae.pipeline.provenance import all_records, provenance_of
 from viamachinae.pipeline.scan import scan
 from viamachinae.pipeline.status import is_good
 from viamachinae.sky import tile
@@ -92,6 +94,14 @@ def test_null_skies_of_another_configuration_are_refused(
     assert f"`viamachinae null {out.root}`" in message
     assert not set(COLUMNS) & set(Table.read(out.candidates).colnames)
     assert not out.calibration.exists()
+
+
+def test_null_skies_of_other_code_are_refused(run: RunFolder, small: ScanConfig) -> None:
+    records = list(all_records(run))
+    (sky,) = standing_nulls(small, run, records)
+    assert [patch.id for patch in sky.patches] == [patch.id for patch in tile(small.sky)]
+    other = [replace(one, provenance={**one.provenance, "code": "new"}) for one in records]
+    assert standing_nulls(small, run, other) == []
 
 
 def test_a_null_sky_has_no_null_skies(run: RunFolder) -> None:

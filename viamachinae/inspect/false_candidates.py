@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -114,16 +115,16 @@ def figure(false: FalseCandidates) -> Figure:
     """Found and expected candidates above each cut."""
     curve = {name: np.asarray(values, dtype=np.float64) for name, values in false.curve.items()}
     cut = curve["cut"].copy()
-    cut[-1] = cut[-2] + max(1.0, 0.1 * (cut[-2] - cut[0])) if len(cut) > 1 else cut[-1]
+    # The last row holds for all cuts beyond: so far it is drawn.
+    cut[-1] = cut[-2] + max(1.0, 0.1 * (cut[-2] - cut[0]))
     positive = np.concatenate([curve["high"], curve["expected"], curve["n_found"], [1.0]])
     floor = _FLOOR * positive[positive > 0].min()
     with house_style():
         panel = Figure((6.4, 3.4), layout="constrained")
         axes = panel.add_subplot()
-        axes.fill_between(
-            cut, np.maximum(curve["low"], floor), curve["high"], step="pre", color="#0072B2",
-            alpha=0.2, linewidth=0,
-        )  # fmt: skip
+        low = np.maximum(curve["low"], floor)
+        band: dict[str, Any] = {"step": "pre", "color": "#0072B2", "alpha": 0.2, "linewidth": 0}
+        axes.fill_between(cut, low, curve["high"], **band)
         for name, colour, words in (
             ("expected", "#0072B2", "chance, expected"),
             ("n_found", "#D55E00", "found"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 from viamachinae.config import ScanConfig
@@ -53,7 +54,7 @@ def link(config: ScanConfig, out: Path, watch: Watcher = unwatched) -> list[Reco
     run = RunFolder(out)
     patches = tile(config.sky)
     records = {patch.id: patch_records(config, run, patch.id) for patch in patches}
-    skies = standing_nulls(config, run)
+    skies = standing_nulls(config, run, chain.from_iterable(records.values()))
     linked = _link(config, run, patches, records, skies, watch)
     return [linked, write_report(config, run, patches, records, linked, watch)]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from viamachinae.config import NullKind, ScanConfig
+from viamachinae.errors import BadInputError
 from viamachinae.link.candidates import significances
 from viamachinae.link.protoclusters import at_least
 from viamachinae.link.streams import LinkedPatch
@@ -16,7 +18,6 @@ from viamachinae.options import read_config
 from viamachinae.pipeline.events import Watcher
 from viamachinae.pipeline.linked import linked_patch
 from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
-from viamachinae.pipeline.stages import LINES
 from viamachinae.pipeline.status import patch_records
 from viamachinae.sky import Patch, tile
 from viamachinae.store.files import read_arrow, read_json, write_json
@@ -41,7 +42,7 @@ NULL = Stage(
 
 @dataclass(frozen=True)
 class NullSky:
-    """A null sky: its name, folder, kind, and the patches that ended with lines."""
+    """A null sky: its name, folder, kind, the patches that ended with lines, their records."""
 
     name: str
     run: RunFolder
@@ -50,15 +51,17 @@ class NullSky:
     records: Sequence[Record]
 
 
-def standing_nulls(config: ScanConfig, run: RunFolder) -> list[NullSky]:
-    """The null skies of a run that are of its configuration and code, of one kind.
+def standing_nulls(config: ScanConfig, run: RunFolder, records: Iterable[Record]) -> list[NullSky]:
+    """The null skies of a run that can be held against it, of one kind.
 
-    Others are refused, which is said once for each. Of two kinds that of ``nulls.kind`` is
-    taken, where there is one of it.
+    Those of another configuration, or made by other code than the scan's own `records`, are
+    refused, which is said once for each. Of several kinds that of ``nulls.kind`` is taken, or,
+    where there is none of it, the first by name.
     """
+    code = {(record.stage, record.provenance.get("code")) for record in records}
     found = []
     for path in sorted(run.nulls.glob("*/config.yaml")):
-        sky = _null_sky(config, RunFolder(path.parent))
+        sky = _null_sky(config, RunFolder(path.parent), code)
         if sky is None:
             logger.warning(
                 "%s: is a null sky of another configuration or version and is left out; "
@@ -68,13 +71,19 @@ def standing_nulls(config: ScanConfig, run: RunFolder) -> list[NullSky]:
             )
         elif sky.patches:
             found.append(sky)
-    preferred = [sky for sky in found if sky.kind == config.nulls.kind]
-    return preferred or found
+    kinds = {sky.kind for sky in found}
+    kind = config.nulls.kind if config.nulls.kind in kinds or not found else found[0].kind
+    return [sky for sky in found if sky.kind == kind]
 
 
-def _null_sky(config: ScanConfig, folder: RunFolder) -> NullSky | None:
-    """A null sky as it stands; None where it is not of this scan."""
-    made = read_config(folder.config)
+def _null_sky(
+    config: ScanConfig, folder: RunFolder, code: set[tuple[str, str | None]]
+) -> NullSky | None:
+    """A null sky as it stands; None where it is not one of this scan."""
+    try:
+        made = read_config(folder.config)
+    except BadInputError:  # options of another version
+        return None
     if made.nulls.draw is None:
         return None
     wanted = null_config(config, made.nulls.kind, made.nulls.draw)
@@ -85,13 +94,15 @@ def _null_sky(config: ScanConfig, folder: RunFolder) -> NullSky | None:
     held = []
     for patch in patches.values():
         records = patch_records(made, folder, patch.id)
-        lines = [r for r in records if r.stage == "lines" and r.outcome in ("done", "partial")]
-        if any(record.key != LINES.key(made) for record in lines):
-            return None
-        if lines:
+        if any(record.stage == "lines" and record.outcome in _LINKED for record in records):
             held.append(patch)
-            found += [*lines, *(record for record in records if record.stage == "preprocess")]
+            found += records
+    if not {(record.stage, record.provenance.get("code")) for record in found} <= code:
+        return None
     return NullSky(folder.root.name, folder, made.nulls.kind, held, found)
+
+
+_LINKED = ("done", "partial")
 
 
 def null_records(config: ScanConfig, skies: Sequence[NullSky], watch: Watcher) -> list[Record]:
@@ -105,8 +116,9 @@ def _link_null(config: ScanConfig, sky: NullSky, watch: Watcher) -> Record:
         write_json(sky.run.null_candidates, _content(config, linked))
         return "done", ""
 
+    needed = [record for record in sky.records if record.stage in ("preprocess", "lines")]
     outputs = [sky.run.null_candidates]
-    return run_task(Task(NULL, sky.run, config, sky.records, outputs, do), watch)
+    return run_task(Task(NULL, sky.run, config, needed, outputs, do), watch)
 
 
 def _content(config: ScanConfig, linked: Sequence[LinkedPatch]) -> dict[str, object]:
@@ -146,7 +158,7 @@ def gathered(skies: Sequence[NullSky]) -> Null:
     return Null(np.array(sigma, dtype=np.float64), np.array(patch, dtype=np.int64), begin)
 
 
-def roi_sigmas(skies: Sequence[NullSky]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def roi_sigmas(skies: Sequence[NullSky]) -> NDArray[np.float64]:
     """sigma_L of the best line of each region of interest of all null skies."""
     parts = [
         np.asarray(read_arrow(sky.run.lines(patch.id), ["sigma"])["sigma"])
