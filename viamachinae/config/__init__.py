@@ -1,8 +1,8 @@
 """The configuration of a scan: one model per stage, one union per choice of method.
 
 Every option states in its description where its default comes from: VM1, VM2 and VM3 are the
-three Via Machinae papers (arXiv:2104.12789, 2303.01529, 2509.08064), ANODE is arXiv:2001.04990;
-"ours" marks a choice of this package. An unknown option is an error.
+three Via Machinae papers (arXiv:2104.12789, 2303.01529, 2509.08064), ANODE is arXiv:2001.04990,
+CATHODE arXiv:2109.00546; "ours" marks a choice of this package. An unknown option is an error.
 """
 
 from viamachinae.config.dust import ColumnEbv, EbvConfig, HealpixEbv, MapConfig, NoEbv, SfdEbv
@@ -21,7 +21,14 @@ from viamachinae.config.preprocess import Feature, FiducialCuts, PreprocessConfi
 from viamachinae.config.query import FilesQuery, QueryConfig, SimulateQuery
 from viamachinae.config.regions import RegionsConfig, Scan
 from viamachinae.config.scan import ScanConfig
-from viamachinae.config.score import AnodeConfig
+from viamachinae.config.score import (
+    AnodeConfig,
+    CathodeConfig,
+    ClassifierConfig,
+    CwolaConfig,
+    RAnodeConfig,
+    ScoreConfig,
+)
 from viamachinae.config.sky import CentreTiling, HealpixTiling, SkyConfig
 from viamachinae.config.train import PRESETS, FlowConfig, MafConfig, RqsConfig, TrainConfig
 
@@ -29,8 +36,11 @@ __all__ = [
     "PRESETS",
     "AnodeConfig",
     "CandidateConfig",
+    "CathodeConfig",
     "CentreTiling",
+    "ClassifierConfig",
     "ColumnEbv",
+    "CwolaConfig",
     "EbvConfig",
     "Feature",
     "FiducialCuts",
@@ -53,11 +63,13 @@ __all__ = [
     "ProtoclusterConfig",
     "ProtostreamConfig",
     "QueryConfig",
+    "RAnodeConfig",
     "RegionsConfig",
     "RoiConfig",
     "RqsConfig",
     "Scan",
     "ScanConfig",
+    "ScoreConfig",
     "SfdEbv",
     "SimulateQuery",
     "SkyConfig",

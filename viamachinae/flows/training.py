@@ -18,7 +18,7 @@ from viamachinae.flows.engines import TORCH, Engine
 from viamachinae.flows.lanes import FitOptions, Lanes, ModelState
 from viamachinae.flows.optimiser import AdamState
 from viamachinae.flows.progress import Progress, Reporter
-from viamachinae.flows.rows import Rows, Stars, Task
+from viamachinae.flows.rows import Picked, Rows, Stars, Task
 from viamachinae.flows.stack import CHUNK, FlowStack
 
 # A flow whose likelihood is not finite goes back to its last good epoch this often.
@@ -158,7 +158,7 @@ def fit(
     return _collect(runs, options, engine.name)
 
 
-def held_out_log_prob(stack: FlowStack, stars: Tensor, rows: Rows) -> float:
+def held_out_log_prob(stack: FlowStack, stars: Tensor, rows: Rows | Picked) -> float:
     """Mean of ln p of a single flow over its rows of (N, d + m), in float64."""
     features = stack.architecture.features
     total = torch.zeros((), dtype=torch.float64, device=stars.device)

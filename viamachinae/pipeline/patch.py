@@ -19,8 +19,9 @@ from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.sources import input_fingerprint, open_source
 from viamachinae.pipeline.stage import STAGE_NAMES, Advance, Ending, Stage, Task, run_task
 from viamachinae.preprocess.patch import needed_columns, preprocess
-from viamachinae.score import anode
+from viamachinae.score import method
 from viamachinae.score.features import feature_matrix
+from viamachinae.score.patch_stars import PatchStars
 from viamachinae.score.regions import all_regions, signal_regions, why_none
 from viamachinae.score.trained import load_flows, save_flows
 from viamachinae.sky import Patch, tile
@@ -35,6 +36,7 @@ def _training_options(config: ScanConfig) -> list[Any]:
     train = config.train.model_dump(mode="json", exclude=unimportant)
     return [
         train,
+        config.score.model_dump(mode="json"),
         config.preprocess.features,
         config.seed,
         config.regions.model_dump(mode="json", exclude={"scans"}),
@@ -166,21 +168,23 @@ def _train(work: _Work, scan: Scan, prepared: Record) -> Record:
     features = config.preprocess.features
 
     def do(advance: Advance) -> Ending:
-        x, condition = feature_matrix(read_table(run.stars(where.id)), scan, features)
+        table = read_table(run.stars(where.id))
+        x, condition = feature_matrix(table, scan, features)
         regions = signal_regions(condition[:, 0], scan, config.regions)
         if not regions:
             found = all_regions(condition[:, 0], scan, config.regions)
             return "no_work", why_none(found, config.regions)
-        trained, history = anode.train(
+        stars = PatchStars.prepare(
             x,
             condition,
-            regions,
-            config.train,
-            seed=config.seed,
+            table["source_id"].data,
+            scan=scan,
             patch=where.id,
+            seed=config.seed,
             features=features,
-            on_step=advance,
+            held_out=config.train.held_out,
         )
+        trained, history = method.train(stars, regions, config.train, config.score, advance)
         with atomic(flows_path) as temporary:
             save_flows(temporary, trained)
         write_table(training_path, history)
@@ -205,7 +209,7 @@ def _score(work: _Work, scan: Scan, prepared: Record, trained: Record) -> Record
         fiducial = stars[stars["fiducial"]]
         x, condition = feature_matrix(fiducial, scan, features)
         flows = load_flows(run.flows(where.id, scan), features)
-        scores = anode.score(flows, x, condition, fiducial["source_id"].data, config.train.device)
+        scores = method.score(flows, x, condition, fiducial["source_id"].data, config.train.device)
         write_table(path, scores)
         # A density that failed is the training's outcome, and passes on.
         return trained.outcome, trained.reason

@@ -18,7 +18,7 @@ from viamachinae.pipeline.sources import checked_source, input_fingerprint
 from viamachinae.pipeline.status import is_good, write_status
 from viamachinae.pipeline.workers import work_through
 from viamachinae.query.source import Source
-from viamachinae.score.anode import choose_device
+from viamachinae.score.evaluation import choose_device
 from viamachinae.simulate.source import SimulatedSky
 from viamachinae.sky import dusty_patches, tile
 from viamachinae.store.files import remove_leftovers, write_table, write_text

@@ -1,0 +1,141 @@
+"""The score that was chosen: what it trains, and how it scores stars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import astropy.units as u
+import numpy as np
+import torch
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from viamachinae.config import (
+    AnodeConfig,
+    CathodeConfig,
+    CwolaConfig,
+    RAnodeConfig,
+    ScoreConfig,
+    TrainConfig,
+)
+from viamachinae.flows.progress import Progress
+from viamachinae.score import anode, cathode, cwola, r_anode
+from viamachinae.score.evaluation import Device, RegionStars, choose_device
+from viamachinae.score.patch_stars import PatchStars
+from viamachinae.score.regions import SignalRegion
+from viamachinae.score.trained import Trained
+
+Array = NDArray[np.float64]
+
+EVALUATE = {
+    "anode": anode.evaluate,
+    "cathode": cathode.evaluate,
+    "r_anode": r_anode.evaluate,
+    "cwola": cwola.evaluate,
+}
+
+
+def train(
+    stars: PatchStars,
+    regions: Sequence[SignalRegion],
+    config: TrainConfig,
+    method: ScoreConfig,
+    on_step: Progress | None = None,
+) -> tuple[Trained, Table]:
+    """Train all that a score needs, for every signal region of one patch and scan.
+
+    Parameters
+    ----------
+    stars : PatchStars
+    regions : sequence of SignalRegion
+        Of the stars' scan, at least one.
+    config : TrainConfig
+        Of the flows.
+    method : ScoreConfig
+    on_step : callable, optional
+        Called about twice a second with the work done and to do in all.
+
+    Returns
+    -------
+    trained : Trained
+    history : astropy.table.Table
+        One row a model and epoch; see `history.history_table`.
+
+    Raises
+    ------
+    UnprocessableError
+        If a region is too small to hold stars out.
+    BadInputError
+        If CUDA or the native engine is asked for and absent.
+    """
+    match method:
+        case AnodeConfig():
+            return anode.train(stars, regions, config, method, on_step)
+        case CathodeConfig():
+            return cathode.train(stars, regions, config, method, on_step)
+        case RAnodeConfig():
+            return r_anode.train(stars, regions, config, method, on_step)
+        case CwolaConfig():
+            return cwola.train(stars, regions, config, method, on_step)
+
+
+def score(
+    trained: Trained,
+    x: Array,
+    condition: Array,
+    source_id: NDArray[np.int64],
+    device: Device = "auto",
+) -> Table:
+    """Score stars inside each signal region.
+
+    Parameters
+    ----------
+    trained : Trained
+    x : ndarray of shape (N, d), float64
+        Features of the stars to score, natural units.
+    condition : ndarray of shape (N, 1), float64
+        Their scanned proper motion, mas/yr.
+    source_id : ndarray of shape (N,), int64
+    device : {"auto", "cpu", "cuda"}
+
+    Returns
+    -------
+    astropy.table.Table
+        One row a (region, star), sorted by region, then ``source_id``: ``source_id``,
+        ``region`` (lower edge, mas/yr), ``log_sr``, ``log_cr`` (ln of the density in natural
+        units, Jacobian included; NaN where the method has none) and ``log_ratio``, ln of the
+        score. It is -inf for a star outside the box of the scaling or with a missing feature.
+        Failed regions are left out; `Trained.failed_regions` names them.
+
+    Raises
+    ------
+    BadInputError
+        If CUDA is asked for and absent, or a star has a proper motion beyond all of training.
+    """
+    where, evaluate = choose_device(device), EVALUATE[trained.method]
+    order = np.argsort(source_id, kind="stable")
+    x, condition, source_id = x[order], condition[order], source_id[order]
+    failed = trained.failed_rows()
+    parts = [_empty_scores()]
+    for row, region in enumerate(trained.regions):
+        inside = np.flatnonzero(region.contains(condition[:, 0]))
+        if failed[row] or len(inside) == 0:
+            continue
+        z, given, log_det = trained.scale(x[inside], condition[inside])
+        stars = RegionStars(
+            torch.from_numpy(z).to(where, torch.float32),
+            torch.from_numpy(given).to(where, torch.float32),
+            source_id[inside],
+        )
+        found = evaluate(trained, row, stars)
+        lower = np.full(len(inside), region.lower)
+        # A star outside the trained box has no density, and must not rank above any other.
+        ratio = np.where(np.isfinite(log_det), found.ratio, -np.inf)
+        parts.append([source_id[inside], lower, found.sr + log_det, found.cr + log_det, ratio])
+    names = ["source_id", "region", "log_sr", "log_cr", "log_ratio"]
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return Table(columns, names=names, units={"region": u.mas / u.yr})
+
+
+def _empty_scores() -> list[NDArray[np.generic]]:
+    return [np.empty(0, np.int64), *(np.empty(0) for _ in range(4))]
