@@ -25,14 +25,17 @@ CONFIG = TrainConfig(
 )
 
 
-def background_log_prob(x: np.ndarray, pm: np.ndarray) -> np.ndarray:
+def background_log_prob(x: np.ndarray, pm: np.ndarray, slope: float = 1.0) -> np.ndarray:
     """A Gaussian whose mean moves with the proper motion."""
-    return norm.logpdf(x[:, 0], 0.1 * pm) + norm.logpdf(x[:, 1], -0.05 * pm, 1.2)
+    mean = slope * np.column_stack([0.1 * pm, -0.05 * pm])
+    return norm.logpdf(x, mean, [1.0, 1.2]).sum(axis=1)
 
 
-def ideal_log_ratio(x: np.ndarray, pm: np.ndarray) -> np.ndarray:
+def ideal_log_ratio(x: np.ndarray, pm: np.ndarray, slope: float = 1.0) -> np.ndarray:
     """Of the clump and the background; any monotone function of the score ranks alike."""
-    return multivariate_normal(SIGNAL_MEAN, SIGNAL_STD**2).logpdf(x) - background_log_prob(x, pm)
+    return multivariate_normal(SIGNAL_MEAN, SIGNAL_STD**2).logpdf(x) - background_log_prob(
+        x, pm, slope
+    )
 
 
 def auc(values: np.ndarray, signal: np.ndarray) -> float:
