@@ -30,7 +30,14 @@ from viamachinae.config.score import (
     ScoreConfig,
 )
 from viamachinae.config.sky import CentreTiling, HealpixTiling, SkyConfig
-from viamachinae.config.train import PRESETS, FlowConfig, MafConfig, RqsConfig, TrainConfig
+from viamachinae.config.train import (
+    PRESETS,
+    FlowConfig,
+    HealthConfig,
+    MafConfig,
+    RqsConfig,
+    TrainConfig,
+)
 
 __all__ = [
     "PRESETS",
@@ -51,6 +58,7 @@ __all__ = [
     "GreatCircleTrack",
     "HealpixEbv",
     "HealpixTiling",
+    "HealthConfig",
     "InspectConfig",
     "LineConfig",
     "LinkConfig",

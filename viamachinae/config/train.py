@@ -64,6 +64,25 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+class HealthConfig(Model):
+    """How far held-out stars may be from what was learned of a signal region."""
+
+    max_pit_distance: float = Field(
+        0.2,
+        gt=0,
+        description="Largest Kolmogorov distance of a feature's probability integral transform "
+        "from uniform, beyond chance (ours).",
+    )
+    max_outside: float = Field(
+        0.1, gt=0, description="Largest share of stars outside the box of a spline (ours)."
+    )
+    max_median_log_ratio: float = Field(
+        0.5,
+        gt=0,
+        description="Largest distance from zero of the median of ln R of a region's stars (ours).",
+    )
+
+
 class TrainConfig(Model):
     """Fitting all flows of a patch and scan as one stack."""
 
@@ -93,6 +112,7 @@ class TrainConfig(Model):
     stack_size: int = Field(
         64, ge=1, description="Flows trained at once; bounds memory, not results (ours)."
     )
+    health: HealthConfig = HealthConfig()
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto takes CUDA where there is a device (ours)."
     )

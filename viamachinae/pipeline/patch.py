@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from viamachinae.pipeline.stage import STAGE_NAMES, Advance, Ending, Stage, Task
 from viamachinae.preprocess.patch import needed_columns, preprocess
 from viamachinae.score import method
 from viamachinae.score.features import feature_matrix
+from viamachinae.score.health import health_table
 from viamachinae.score.patch_stars import PatchStars
 from viamachinae.score.regions import all_regions, signal_regions, why_none
 from viamachinae.score.trained import load_flows, save_flows
@@ -165,6 +166,7 @@ def _preprocess(work: _Work, fingerprint: str) -> Record:
 def _train(work: _Work, scan: Scan, prepared: Record) -> Record:
     run, config, where = work.run, work.config, work.patch
     flows_path, training_path = run.flows(where.id, scan), run.training(where.id, scan)
+    health_path = run.health(where.id, scan)
     features = config.preprocess.features
 
     def do(advance: Advance) -> Ending:
@@ -185,18 +187,23 @@ def _train(work: _Work, scan: Scan, prepared: Record) -> Record:
             held_out=config.train.held_out,
         )
         trained, history = method.train(stars, regions, config.train, config.score, advance)
+        health = health_table(trained, stars, config.train.health, config.train.device)
+        ill = health[health["problem"] != ""]
         with atomic(flows_path) as temporary:
-            save_flows(temporary, trained)
+            save_flows(temporary, replace(trained, refused=frozenset(ill["region"].tolist())))
         write_table(training_path, history)
-        failed = trained.failed_regions()
-        if len(failed) == len(regions):
-            raise UnprocessableError(f"no signal region in {scan} has a finite likelihood")
-        if failed:
-            edges = ", ".join(f"{region.lower:g}" for region in failed)
-            return "partial", f"no finite likelihood in the signal regions from {edges} mas/yr"
-        return "done", ""
+        write_table(health_path, health)
+        if not len(ill):
+            return "done", ""
+        problems = f"from {ill['region'][0]:g} mas/yr: {ill['problem'][0]}"
+        if len(ill) == len(regions):
+            raise UnprocessableError(f"no signal region in {scan} can be used; {problems}")
+        return "partial", (
+            f"{len(ill)} of {len(regions)} signal regions cannot be used; {problems}; "
+            f"{health_path.name} names all"
+        )
 
-    outputs = [flows_path, training_path]
+    outputs = [flows_path, training_path, health_path]
     return run_task(Task(TRAIN, run, config, [prepared], outputs, do, where.id, scan), work.watch)
 
 

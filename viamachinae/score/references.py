@@ -1,6 +1,6 @@
 """The best that classifiers could do, where the truth is known: for simulated skies alone.
 
-Both are yardsticks of the CATHODE paper (arXiv:2109.00546, section 4): what a score loses against
+Both are yardsticks of the CATHODE paper (arXiv:2109.00546): what a score loses against
 ``idealised`` it loses by its estimate of the background, and what that loses against
 ``supervised`` it loses for want of labels.
 """

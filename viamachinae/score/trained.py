@@ -57,6 +57,8 @@ class Trained:
         The score that they are for.
     learned : Classifiers, SignalFlows or None
         What the method learned beyond the flows.
+    refused : frozenset of float
+        Lower edges of regions whose held-out stars do not bear out what was learned, mas/yr.
     """
 
     regions: list[SignalRegion]
@@ -71,6 +73,7 @@ class Trained:
     engine: str = TORCH.name
     method: Method = "anode"
     learned: Classifiers | SignalFlows | None = None
+    refused: frozenset[float] = frozenset()
 
     @classmethod
     def untrained(
@@ -102,7 +105,8 @@ class Trained:
 
     def failed_rows(self) -> NDArray[np.bool_]:
         """Which of the R regions cannot be scored, shape (R,)."""
-        failed = np.asarray(self.failed.any(axis=1))
+        failed = np.array([region.lower in self.refused for region in self.regions])
+        failed |= self.failed.any(axis=1)
         return failed if self.learned is None else failed | self.learned.failed
 
     def failed_regions(self) -> list[SignalRegion]:
@@ -152,6 +156,7 @@ def save_flows(path: Path, trained: Trained) -> None:
         "engine": trained.engine,
         "method": trained.method,
         "learned": learned,
+        "refused": sorted(trained.refused),
     }
     flows = {"weights": trained.weights, "statistics": trained.statistics}
     save_checkpoint(path, {**flows, **tensors}, header)
@@ -194,6 +199,7 @@ def load_flows(path: Path, features: Sequence[str] | None = None) -> Trained:
         header["engine"],
         header["method"],
         _learned_from(tensors, header["learned"]),
+        frozenset(header["refused"]),
     )
 
 

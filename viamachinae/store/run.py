@@ -67,6 +67,10 @@ class RunFolder:
         """Likelihoods by flow and epoch."""
         return self.patch(patch) / scan / "training.parquet"
 
+    def health(self, patch: str, scan: str) -> Path:
+        """How held-out stars bear out what was trained, by signal region."""
+        return self.patch(patch) / scan / "health.parquet"
+
     def scores(self, patch: str, scan: str) -> Path:
         """Scores of the fiducial stars."""
         return self.patch(patch) / scan / "scores.parquet"

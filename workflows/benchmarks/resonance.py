@@ -39,7 +39,7 @@ from viamachinae.score.patch_stars import PatchStars
 from viamachinae.score.references import idealised, supervised
 from viamachinae.score.regions import SignalRegion
 
-# In the signal region, as in the LHC Olympics' R&D set (CATHODE, section 3).
+# In the signal region, as in the LHC Olympics' R&D set (arXiv:2109.00546).
 N_BACKGROUND, N_SIGNAL = 120_000, 770
 LOWER, UPPER, SIDEBAND = 4.0, 5.0, 1.0
 FEATURES = ["a", "b", "c", "d"]
