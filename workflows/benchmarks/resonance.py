@@ -75,7 +75,7 @@ def draw(scale: float, shift: float, seed: int) -> Sky:
     condition = -np.log(1 - rng.random(n) * (1 - np.exp(-10 * FALL))) / FALL
     n_signal = round(scale * N_SIGNAL)
     at = np.clip(rng.normal(4.5, 0.2, n_signal), LOWER, UPPER - 1e-6)
-    signal = [2.4, 2.6, 2.6, 0.55] + rng.normal(size=(n_signal, 4)) * [0.3, 0.3, 0.4, 0.1]
+    signal = [1.8, 2.0, 1.8, 0.65] + rng.normal(size=(n_signal, 4)) * [0.3, 0.3, 0.4, 0.1]
     return Sky(
         np.concatenate([background(condition, shift, rng), signal]),
         np.concatenate([condition, at])[:, None],
