@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "viamachinae"
 FLOORS = {
     "errors": 0,
     "config": 1,
+    "disk": 1,
     "options": 1,
     "dust": 1,
     "sky": 1,
@@ -26,12 +27,20 @@ FLOORS = {
     "store": 2,
     "link": 3,
     "simulate": 3,
+    "validate": 4,
     "pipeline": 4,
     "cli": 5,
 }
 # config is read by sky and dust and documented by options, on the same floor; the tiling leaves
-# out dusty patches.
-BESIDE = {("options", "config"), ("sky", "config"), ("dust", "config"), ("sky", "dust")}
+# out dusty patches, and catalog uses sky's geometry; pipeline joins validate to the run folder.
+BESIDE = {
+    ("options", "config"),
+    ("sky", "config"),
+    ("dust", "config"),
+    ("sky", "dust"),
+    ("catalog", "sky"),
+    ("pipeline", "validate"),
+}
 
 
 def room_of(module: str) -> str:

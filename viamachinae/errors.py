@@ -1,4 +1,4 @@
-"""The two ways in which a scan refuses to go on, each with one clear sentence."""
+"""The three ways in which a scan refuses to go on, each with one clear sentence."""
 
 from __future__ import annotations
 
@@ -12,3 +12,10 @@ class BadInputError(ValueError):
 
 class UnprocessableError(Exception):
     """The data of one patch cannot be worked on; the scan goes on with the other patches."""
+
+
+class ArchiveError(Exception):
+    """The archive did not deliver; what it had delivered is on disk, and a rerun goes on there.
+
+    The command line prints the message and exits with 3.
+    """

@@ -184,7 +184,8 @@ def _cell(text: str) -> str:
 
 def json_schema() -> str:
     """JSON schema of the configuration."""
-    return json.dumps(ScanConfig.model_json_schema(), indent=2) + "\n"
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps({**dialect, **ScanConfig.model_json_schema()}, indent=2) + "\n"
 
 
 def to_yaml(config: ScanConfig) -> str:

@@ -8,7 +8,7 @@ import astropy.units as u
 import pyarrow.parquet as pq
 import pytest
 
-from viamachinae.catalog.release import GAIA_DR2, GAIA_DR3, RELEASES
+from viamachinae.catalog.release import GAIA_DR3, RELEASES
 
 
 def test_dr3_names_and_types_are_those_of_the_archive(sky_data: Path) -> None:
@@ -22,9 +22,27 @@ def test_dr3_epoch_is_that_of_the_archive(sky_data: Path) -> None:
     assert set(cone["ref_epoch"].to_pylist()) == {GAIA_DR3.reference_epoch}
 
 
-def test_only_dr3_has_ruwe() -> None:
-    assert set(GAIA_DR3.columns) - set(GAIA_DR2.columns) == {"ruwe"}
-    assert GAIA_DR2.reference_epoch == 2015.5
+def test_ruwe_of_dr2_stands_in_a_table_of_its_own() -> None:
+    for name, table in {"gaia_dr2": "gaiadr2.ruwe", "gaia_dr3": "", "gaia_dr4": ""}.items():
+        columns = RELEASES[name].columns
+        assert {column.name for column in columns.values() if column.table} == (
+            {"ruwe"} if table else set()
+        )
+        assert columns["ruwe"].table == table
+
+
+def test_what_is_published_of_each_release() -> None:
+    epochs = {name: release.reference_epoch for name, release in RELEASES.items()}
+    assert epochs == {"gaia_dr2": 2015.5, "gaia_dr3": 2016.0, "gaia_dr4": 2017.5}
+    zero_points = {
+        name: release.parallax_zero_point and release.parallax_zero_point.value_mas
+        for name, release in RELEASES.items()
+    }
+    assert zero_points == {"gaia_dr2": -0.029, "gaia_dr3": -0.017, "gaia_dr4": None}
+
+
+def test_the_draft_lists_its_open_points() -> None:
+    assert {name for name, release in RELEASES.items() if release.open_points} == {"gaia_dr4"}
 
 
 @pytest.mark.parametrize("release", RELEASES.values(), ids=RELEASES)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,13 @@ def test_scan_patch_link_status(folder: Path) -> None:
     kinds = {event["kind"] for event in events if "kind" in event}
     assert kinds == {"skip"}
     assert viamachinae("link", "scan.yaml", cwd=folder).returncode == 0
+    written = viamachinae("inspect", run, "--static", cwd=folder)
+    assert written.returncode == 0, written.stderr
+    assert "are up to date" in written.stderr
+    held = viamachinae("compare", run, run, cwd=folder)
+    assert held.returncode == 0, held.stderr
+    refused(viamachinae("inspect", folder, "--static", cwd=folder), "finished scan")
+    refused(viamachinae("compare", run, folder, cwd=folder), "not a run folder")
     planned = viamachinae("plan", "scan.yaml", cwd=folder)
     assert planned.returncode == 0, planned.stderr
     assert patch in planned.stdout
@@ -104,6 +112,18 @@ def test_config(tmp_path: Path, option: str) -> None:
     assert ended.returncode == 0
     assert "theta_cell_deg" in ended.stdout
     refused(viamachinae("config", cwd=tmp_path), "--schema")
+
+
+def test_ingest(tmp_path: Path) -> None:
+    columns = ("source_id,ra,dec,pmra,pmdec,G", "4472832130942575872,269.4485,4.7394,-801,10362,8")
+    (tmp_path / "barnard.csv").write_text("\n".join([*columns, ""]))
+    words = ["--columns", "pmra,pmdec,phot_g_mean_mag=G", "--workers", "1"]
+    ended = viamachinae("ingest", "barnard.csv", "--out", "lake", *words, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "1 stars of 1 tables in 1 pixels" in ended.stderr
+    assert "hats_nrows=1" in (tmp_path / "lake" / "hats.properties").read_text()
+    refused(viamachinae("ingest", "absent.csv", "--out", "x", cwd=tmp_path), "absent.csv", "exist")
+    refused(viamachinae("ingest", "barnard.csv", "--out", ".", cwd=tmp_path), "not empty")
 
 
 def test_simulate(tmp_path: Path) -> None:
@@ -224,9 +244,13 @@ def test_a_scan_killed_at_any_moment_goes_on_to_the_same_end(folder: Path) -> No
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on(folder: Path) -> None:
-    words = ["scan", "scan.yaml", "--log-json", "--set", "train.epochs=400"]
+    words = ["scan", "scan.yaml", "--log-json", "--set", "train.epochs=4000"]
     command = [sys.executable, "-c", ENTRY, *words]
-    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+    # Who starts the tests in the background has made them deaf to Ctrl-C; this child is not.
+    hearing = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, cwd=folder, stderr=subprocess.PIPE, text=True, preexec_fn=hearing
+    ) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if '"stage": "train"' in line:

@@ -218,6 +218,28 @@ class TestOneSpline:
         assert (found - expected).abs().max() < 4 * error + 1e-6 * expected.abs().max()
 
 
+@built
+@pytest.mark.parametrize("change", ["in place", "loaded", "replaced"])
+def test_changed_weights_are_seen(change):
+    """A stack keeps its weights in the kernel's layout from call to call."""
+    native, other = (
+        NativeStack.draw(SMALL, [np.random.default_rng(seed)]).eval() for seed in (1, 2)
+    )
+    x, given = torch.randn(1, 9, SMALL.features), torch.randn(1, 9, SMALL.conditions)
+    with torch.no_grad():
+        before = native.log_prob(x, given)
+        torch.testing.assert_close(native.log_prob(x, given), before, rtol=0, atol=0)
+        if change == "in place":
+            native.weights.copy_(other.weights)
+        elif change == "loaded":
+            native.load_state_dict(other.state_dict())
+        else:
+            native.weights = torch.nn.Parameter(other.weights.clone())
+        found = native.log_prob(x, given)
+        torch.testing.assert_close(found, other.log_prob(x, given), rtol=0, atol=0)
+    assert (found - before).abs().max() > 1e-3
+
+
 def lanes_of(engine, architecture: Architecture, stars: torch.Tensor, options: FitOptions) -> Lanes:
     """Two lanes that have their own weights and order of stars."""
     stacks = [engine.stack.draw(architecture, [np.random.default_rng(k)]) for k in (1, 2)]

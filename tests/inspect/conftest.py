@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from astropy.table import Table, vstack
 
+from viamachinae.inspect.dossier import GAIA_PHOTOMETRY, Candidate
+from viamachinae.inspect.exports import CANDIDATES, conform
 from viamachinae.inspect.page import PatchRecord, Report
-from viamachinae.sky import Patch
+from viamachinae.inspect.view import HoughMap, LineView, Ratios, Region
+from viamachinae.sky import FramePositions, Patch
 
 
 def stars_along(name: str, ra: float, dec: float, n: int, on_line: bool, seed: int) -> Table:
@@ -68,7 +71,6 @@ def report() -> Report:
         ],
         candidates=candidates_table(),
         members=vstack(parts),
-        background={"bright": background_table(2000)},
     )
 
 
@@ -83,5 +85,68 @@ def members(report: Report) -> Table:
 
 
 @pytest.fixture
-def background(report: Report) -> Table:
-    return report.background["bright"].copy()
+def background() -> Table:
+    return background_table(2000)
+
+
+@pytest.fixture(scope="session")
+def view() -> LineView:
+    """A line of 40 stars at phi = 2 deg among 60 even ones, in a disc of 10 deg."""
+    rng = np.random.default_rng(4)
+    lam = np.concatenate([np.linspace(-9, 9, 40), rng.uniform(-6, 6, 60)])
+    phi = np.concatenate([np.full(40, 2.0), rng.uniform(-6, 6, 60)])
+    listed = FramePositions(phi, lam, rng.normal(-5, 0.5, 100), rng.normal(-10, 0.5, 100))
+    grid = np.arange(0.9, 180, 1.8), np.arange(-10, 10.1, 0.2)
+    sigma = rng.normal(0, 1, (len(grid[0]), len(grid[1])))
+    sigma[50, 60] = 12.0
+    sigma[:, 0] = -np.inf
+    log_ratio = rng.normal(0, 1, 500)
+    best = log_ratio >= np.sort(log_ratio)[-100]
+    return LineView(
+        patch=Patch("l100.0_b-40.0", 358.0, 18.0, 15.0, 10.0),
+        theta_deg=90.0,
+        r_deg=2.0,
+        sigma=12.0,
+        half_width_deg=0.5,
+        background=FramePositions(*rng.normal(0, 4, (4, 300))),
+        listed=listed,
+        on_line=np.abs(phi - 2.0) < 0.5,
+        hough=HoughMap(*grid, sigma),
+        regions=[Region("pm_phi", -8.0, -13.0, 9.0), Region("pm_lam", -12.0, -8.0, 7.0)],
+        width_masyr=6.0,
+        window_masyr=6.0,
+        ratios=Ratios(log_ratio, log_ratio > -1, best, best & (rng.uniform(size=500) < 0.4)),
+        cutflow=[
+            {
+                "rule": "finite_motion",
+                "effect": "drop",
+                "n_before": 1000,
+                "n_after": 990,
+                "n_missing": 10,
+                "applied": True,
+                "reason": "",
+                "description": "the proper motion is known",
+            }
+        ],
+    )
+
+
+@pytest.fixture
+def candidate(candidates: Table, members: Table, background: Table, view: LineView) -> Candidate:
+    """The bright one, as its dossier takes it."""
+    names = ["candidate", "patch", "protostream", "protocluster", "scan", "region", "window"]
+    rows = [
+        ("bright", "l100.0_b-40.0", 0, 0, "pm_phi", -8.0, -13.0, 9.0),
+        ("bright", "l100.0_b-40.0", 0, 0, "pm_lam", -12.0, -8.0, 7.0),
+    ]
+    return Candidate(
+        row=conform(candidates, CANDIDATES)[1],
+        members=members[members["candidate"] == "bright"],
+        lineage=Table(rows=rows, names=[*names, "sigma"]),
+        view=view,
+        background=background,
+        photometry=GAIA_PHOTOMETRY,
+        command="viamachinae patch runs/demo/config.yaml l100.0_b-40.0 --out runs/demo",
+        run_name="demo",
+        files=["candidate.ecsv", "members.fits"],
+    )

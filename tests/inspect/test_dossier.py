@@ -1,16 +1,18 @@
-"""Which stars and which columns a candidate's panels take."""
+"""Which stars and which columns a candidate's page takes, and what it says."""
 
 from __future__ import annotations
 
-import base64
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
-from viamachinae.inspect.dossier import GAIA_PHOTOMETRY, dossier, layers, panels
-from viamachinae.inspect.exports import CANDIDATES, conform
+from tests.inspect.reader import Reader
+from viamachinae.inspect.dossier import GAIA_PHOTOMETRY, Candidate, dossier, layers
+from viamachinae.inspect.vetting import Vetting
+
+SAID = Vetting("me", "2026-01-01T00:00:00+00:00", "bright", "stream", "looks <real>", (1,))
 
 
 @pytest.fixture
@@ -24,51 +26,53 @@ def test_stars_are_parted_by_the_line(bright: Table, background: Table) -> None:
     np.testing.assert_array_equal(stars.line.ra, bright["ra"][bright["on_line"]])
     np.testing.assert_array_equal(stars.line.mag, bright["phot_g_mean_mag"][bright["on_line"]])
     np.testing.assert_array_equal(stars.background.colour, background["colour"])
-    assert len(layers(bright, None, GAIA_PHOTOMETRY).background.ra) == 0
+    assert len(layers(bright, Table(), GAIA_PHOTOMETRY).background.ra) == 0
 
 
 def test_photometry_of_another_survey_is_never_mixed_with_gaia(bright: Table) -> None:
     other = ("color", "g_mean_psf_mag")
-    assert np.isnan(layers(bright, None, other).line.colour).all()
+    assert np.isnan(layers(bright, Table(), other).line.colour).all()
     bright["color"] = 0.25
     bright["mag"] = 21.0
-    line = layers(bright, None, other).line
+    line = layers(bright, Table(), other).line
     assert set(line.colour) == {0.25}
     assert set(line.mag) == {21.0}
 
 
-def test_panels_state_their_stars(bright: Table, background: Table) -> None:
-    bright["bp_rp"][:7] = np.nan
-    sky, motions, diagram = panels(
-        "bright", layers(bright, background, GAIA_PHOTOMETRY), GAIA_PHOTOMETRY
+def test_the_page_shows_all_in_the_order_of_doubt(candidate: Candidate) -> None:
+    candidate.members["bp_rp"][:7] = np.nan
+    text = dossier(replace(candidate, verdict=SAID))
+    reader = Reader(text)
+    assert len(text) < 5e6
+    images = reader.all("img")
+    assert len(images) == 9
+    assert all("bright" in str(image["alt"]) and len(str(image["alt"])) > 40 for image in images)
+    order = ("σuncalibrated", "stream: looks <real>", "Sky, all patches", "Hough plane", "Proper")
+    order += ("Colour and magnitude", "ln R of the 500", "Profiles", "Lineage", "Cut-flow", "Files")
+    places = [reader.text.replace(" ", "").index(words.replace(" ", "")) for words in order]
+    assert places == sorted(places)
+    assert "30 line stars, 20 beside the line" in reader.text
+    assert "7 of 50 stars lack it" in reader.text
+    median = np.median(candidate.members["pmra"][candidate.members["on_line"]])
+    assert f"{median:.2f}".replace("-", "−") in reader.text
+    assert candidate.command in reader.text
+    assert "Line to rim deg8.0" in reader.text
+    links = {str(a["href"]) for a in reader.all("a")}
+    assert links == {
+        "../../index.html",
+        "../../index.html#patch-l100.0_b-40.0",
+        "candidate.ecsv",
+        "members.fits",
+    }
+    assert [link["href"] for link in reader.all("link")] == ["data:,"]
+    assert all("src" not in script for script in reader.all("script"))
+    assert dossier(replace(candidate, verdict=SAID)) == text
+
+
+def test_a_candidate_with_one_line_star_has_a_page(candidate: Candidate) -> None:
+    members = candidate.members.copy()
+    members["on_line"] = np.arange(len(members)) == 0
+    assert (
+        "1 line star, 49 beside the line"
+        in Reader(dossier(replace(candidate, members=members))).text
     )
-    for panel in (sky, motions, diagram):
-        assert "bright" in panel.alt
-        scheme, content = panel.src.split(",")
-        assert scheme == "data:image/png;base64"
-        assert base64.b64decode(content).startswith(b"\x89PNG")
-    assert "30 line stars, 20 beside the line" in sky.caption
-    assert "2000 fiducial stars" in sky.caption
-    median = np.median(bright["pmra"][bright["on_line"]])
-    assert f"{median:.2f}".replace("-", "−") in motions.caption
-    assert "7 of 50 stars lack it" in diagram.caption
-    # A page with fifty such candidates stays below 5 MB.
-    assert len(sky.src) + len(motions.src) + len(diagram.src) < 100_000
-
-
-def test_a_candidate_without_stars_is_refused(bright: Table) -> None:
-    with pytest.raises(ValueError, match="candidate bright has no star"):
-        panels("bright", layers(bright[:0], None, GAIA_PHOTOMETRY), GAIA_PHOTOMETRY)
-
-
-def test_numbers_are_those_of_the_row(candidates: Table) -> None:
-    one = dossier(conform(candidates, CANDIDATES)[1], [])
-    assert (one.name, one.rank, one.sigma, one.n_stars, one.n_patches) == (
-        "bright",
-        1,
-        14.25,
-        30,
-        2,
-    )
-    galactic = SkyCoord(1.0, 20.0, unit="deg").galactic
-    assert (one.glon, one.glat) == pytest.approx((galactic.l.deg, galactic.b.deg))

@@ -44,7 +44,7 @@ def test_a_stream_across_two_patches_is_one_candidate(crossing, ra: float, dec: 
 def test_tables_have_units_and_types_and_keep_order(crossing) -> None:
     candidates, members, lineage = find_candidates(crossing(150.0, 30.0, CONFIG), CONFIG.candidates)
     assert candidates.colnames == [
-        "candidate", "rank", "sigma", "n_stars", "n_patches", "ra", "dec", "pmra", "pmdec",
+        "candidate", "rank", "sigma", "n_stars", "n_patches", "ra", "dec", "pmra", "pmdec", "edge",
     ]  # fmt: skip
     assert members.colnames == [
         "candidate", "source_id", "ra", "dec", "pmra", "pmdec", "phot_g_mean_mag", "bp_rp",

@@ -40,6 +40,7 @@ def small_options() -> dict[str, Any]:
         "regions": {"stride_masyr": 3, "range_masyr": [-15, -3], "min_stars": 100},
         "train": {"preset": "demo", "epochs": 4, "average_last": 2, "flow": {"hidden": [16]}},
         "link": {"roi": {"n_stars": 60, "stride_masyr": 2}},
+        "inspect": {"max_figures": 1},
     }
 
 

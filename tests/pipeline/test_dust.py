@@ -13,6 +13,7 @@ import pytest
 from viamachinae.config import ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.options import parse_config
+from viamachinae.pipeline.extent import Extent
 from viamachinae.pipeline.patch import patch
 from viamachinae.pipeline.scan import prepare
 from viamachinae.pipeline.status import status, write_status
@@ -44,7 +45,7 @@ def test_a_changed_map_prepares_the_stars_anew(small: ScanConfig, tmp_path: Path
     first = tile(config.sky)[0].id
 
     def prepared() -> tuple[str, float]:
-        (record,) = patch(config, run.root, first, "preprocess")
+        (record,) = patch(config, run.root, first, Extent(("preprocess",)))
         stars = read_table(run.stars(first))
         return record.inputs["source"], float(np.median(stars["ebv"]))
 

@@ -12,7 +12,8 @@ import pytest
 from viamachinae.config import ScanConfig
 from viamachinae.options import parse_config
 from viamachinae.pipeline.patch import patch
-from viamachinae.pipeline.plan import PatchPlan, as_json, memory_bytes, plan, total
+from viamachinae.pipeline.plan import PatchPlan, memory_bytes, plan, total
+from viamachinae.pipeline.plan_file import as_json
 from viamachinae.pipeline.sources import open_source
 from viamachinae.pipeline.trial import Trial, run_trial
 from viamachinae.score.trained import load_flows
@@ -57,8 +58,12 @@ def test_the_trial_has_the_shape_of_the_scan(small: ScanConfig, scanned: Path) -
     assert run_trial(small.model_copy(update={"train": torch_train})).lanes == 3
 
 
-def test_json_holds_what_a_scheduler_asks_for(plans: list[PatchPlan]) -> None:
-    content = json.loads(json.dumps(as_json(plans, [DustyPatch(plans[0].patch, "dusty")])))
+def test_json_holds_what_a_scheduler_asks_for(
+    small: ScanConfig, plans: list[PatchPlan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dusty = [DustyPatch(plans[0].patch, "dusty")]
+    monkeypatch.setattr("viamachinae.pipeline.plan_file.dusty_patches", lambda _: dusty)
+    content = json.loads(json.dumps(as_json(small, plans)))
     names = {"n_stars", "n_regions", "n_flows", "seconds", "memory_bytes", "disk_bytes"}
     names.add("download_bytes")
     assert [set(one) for one in content["patches"]] == [names | {"patch", "ra", "dec"}] * 2

@@ -23,6 +23,11 @@ def test_gd1_is_the_first_candidate(sky_data: Path, tmp_path: Path) -> None:
     assert result.is_good
     first = Table.read(tmp_path / "candidates.ecsv")[0]
     assert first["n_patches"] >= 2
+    assert (first["match"], first["match_name"]) == ("known", "GD-1")
+    assert first["match_separation_deg"] < 0.5
+    assert first["match_pm_difference"] < 0.5
+    assert not first["clump"]
+    assert not first["edge"]
     members = read_table(tmp_path / "members.parquet")
     line = members[(members["candidate"] == first["candidate"]) & members["on_line"]]
     truth = pq.read_table(stars, columns=["source_id", "is_pwb18_member"])

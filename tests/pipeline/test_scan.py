@@ -18,6 +18,7 @@ from viamachinae.errors import BadInputError
 from viamachinae.options import read_config
 from viamachinae.pipeline import patch as patch_module
 from viamachinae.pipeline.events import Event
+from viamachinae.pipeline.extent import parse_extent
 from viamachinae.pipeline.link import link
 from viamachinae.pipeline.patch import patch
 from viamachinae.pipeline.plan import plan
@@ -144,9 +145,8 @@ def test_two_processes_give_the_same_bytes(
 
 def test_stages_of_a_patch_one_by_one(small: ScanConfig, tmp_path: Path) -> None:
     first = tile(small.sky)[0].id
-    assert [r.stage for r in patch(small, tmp_path, first, "preprocess")] == ["preprocess"]
-    with pytest.raises(BadInputError, match="must be one of"):
-        patch(small, tmp_path, first, "trian")
+    extent = parse_extent(small, "preprocess", None, None)
+    assert [r.stage for r in patch(small, tmp_path, first, extent)] == ["preprocess"]
     with pytest.raises(BadInputError, match="no patch of this tiling"):
         patch(small, tmp_path, "l0.0_b+0.0")
 
@@ -195,7 +195,23 @@ def test_a_broken_stage_costs_its_patch_alone(
     assert hashes(out) == hashes(scanned)
 
 
-@pytest.mark.parametrize("name", ["stars.parquet", "scores.parquet", "candidates.ecsv"])
+# One file of each stage, and the smaller ones beside them.
+WRITTEN = [
+    "stars.parquet",
+    "cutflow.json",
+    "flows.safetensors",
+    "training.parquet",
+    "scores.parquet",
+    "lines.parquet",
+    "protoclusters.parquet",
+    "candidates.ecsv",
+    "members.parquet",
+    "lineage.parquet",
+    "index.html",
+]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
 def test_a_full_disk_leaves_nothing_half_written(
     scanned: Path,
     small: ScanConfig,

@@ -28,6 +28,9 @@ def job(folder: Path, patch: str, watch: Watcher) -> list[Record]:
     (folder / patch).touch()
     if patch.startswith("killed"):
         os.kill(os.getpid(), signal.SIGKILL)
+    if patch.startswith("terminated"):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(SLOW)
     if patch.startswith("bad"):
         raise BadInputError(f"{patch}.parquet: has no column pmra")
     if patch.startswith("slow"):
@@ -46,9 +49,8 @@ def work(
     folder: Path, patches: list[str], workers: int, fail_fast: bool = False
 ) -> dict[str, list[Record]]:
     events: list[Event] = []
-    return work_through(
-        functools.partial(job, folder), patches, workers, events.append, mourn, fail_fast
-    )
+    own, apart = functools.partial(job, folder), workers > 1
+    return work_through(own, patches, workers, events.append, mourn, fail_fast, apart)
 
 
 def test_one_worker_takes_the_patches_in_their_order(tmp_path: Path) -> None:
@@ -66,6 +68,32 @@ def test_a_killed_process_costs_one_patch(tmp_path: Path, caplog: pytest.LogCapt
     ]
     assert found["killed"][0].reason.startswith("train: its process was ended by SIGKILL")
     assert "at work on b" in caplog.text
+
+
+def test_a_process_takes_patch_after_patch() -> None:
+    patches = ["a", "b", "killed", "c", "d", "failed", "e"]
+    found = work_through(pids, patches, 1, lambda _: None, mourn, False, True)
+    assert list(found) == patches
+    pid = {patch: records[0].reason for patch, records in found.items()}
+    assert pid["a"] == pid["b"] != pid["c"]
+    assert pid["c"] == pid["d"] == pid["e"]
+    assert "SIGKILL" in pid["killed"]
+    again = work_through(pids, patches, 1, lambda _: None, mourn, True, True)
+    assert list(again) == ["a", "b", "killed"]
+
+
+def pids(patch: str, watch: Watcher) -> list[Record]:
+    """A patch that says which process worked on it."""
+    watch(Event("start", "train", patch))
+    if patch == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [record(patch, "failed" if patch == "failed" else "done", str(os.getpid()))]
+
+
+def test_sigterm_stops_all_and_asks_for_another_turn(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        work(tmp_path, ["terminated", "slow"], 2)
+    assert ended.value.code == 75
 
 
 def test_bad_input_stops_all(tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ from astropy.coordinates import ICRS, Galactic, SkyCoord
 
 from viamachinae.simulate.kinematics import (
     SUN_VELOCITY_KMS,
-    direction,
     galactocentric,
     icrs_to_galactic,
     proper_motions,
 )
+from viamachinae.sky import direction
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from viamachinae.catalog.ridge_lines import ridge_line
 from viamachinae.simulate.populations import (
     DISC_WIDTH,
     SPHEROID_WIDTH,
     Population,
-    ridge_line,
     system_number,
 )
 

@@ -7,8 +7,9 @@ from astropy.coordinates import ICRS, CartesianDifferential, Galactocentric, Sky
 
 from viamachinae.config import GreatCircleTrack, OrbitTrack
 from viamachinae.errors import BadInputError
-from viamachinae.simulate.kinematics import SUN_R_KPC, SUN_VELOCITY_KMS, SUN_Z_KPC, direction
+from viamachinae.simulate.kinematics import SUN_R_KPC, SUN_VELOCITY_KMS, SUN_Z_KPC
 from viamachinae.simulate.tracks import great_circle, orbit
+from viamachinae.sky import direction
 
 CIRCLE = GreatCircleTrack(
     kind="great_circle", ra=150.0, dec=30.0, position_angle_deg=35.0, pmra=-4.0, pmdec=-9.0,

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import errno
-import os
-import platform
 from pathlib import Path
 
 import astropy.units as u
@@ -13,15 +10,12 @@ import pytest
 from astropy.table import Table
 
 from viamachinae.store.files import (
-    atomic,
     content_hash,
     file_hash,
     read_json,
     read_table,
-    remove_leftovers,
     write_json,
     write_table,
-    write_text,
 )
 
 
@@ -62,33 +56,6 @@ def test_same_table_same_bytes(tmp_path: Path) -> None:
     write_table(tmp_path / "a.parquet", table())
     write_table(tmp_path / "b.parquet", table())
     assert file_hash(tmp_path / "a.parquet") == file_hash(tmp_path / "b.parquet")
-
-
-def test_error_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    write_text(path, "old")
-
-    def fill_the_disk() -> None:
-        with atomic(path) as temporary:
-            temporary.write_text("half")
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with pytest.raises(OSError, match="No space"):
-        fill_the_disk()
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
-
-
-def test_leftovers_of_dead_writers_go_and_those_of_living_stay(tmp_path: Path) -> None:
-    dead = tmp_path / f".a.parquet.{platform.node()}.999999999.abc.tmp"
-    alive = tmp_path / f".a.parquet.{platform.node()}.{os.getpid()}.abc.tmp"
-    elsewhere = tmp_path / ".a.parquet.other-host.999999999.abc.tmp"
-    for path in (dead, alive, elsewhere):
-        path.write_text("half")
-    remove_leftovers(tmp_path)
-    assert not dead.exists()
-    assert alive.exists()
-    assert elsewhere.exists()
 
 
 def test_json_refuses_nan(tmp_path: Path) -> None:

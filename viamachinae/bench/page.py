@@ -86,7 +86,8 @@ def _likelihoods(record: Record) -> list[str]:
         f"Nats a star: one model, {likelihood.N_TRAIN:,} stars of a mixture of six Gaussians "
         f"whose means move with the condition, {likelihood.EPOCHS} epochs of batches of "
         f"{likelihood.BATCH} in the same order, plain Adam from {likelihood.LEARNING_RATE:g} along "
-        "a cosine to zero. Each library draws its initial weights in its own way.\n",
+        "a cosine to zero. Each library draws its initial weights in its own way. The learning "
+        "rate and the number of epochs were chosen with our native engine.\n",
         likelihood_table(record.likelihoods),
     ]
 

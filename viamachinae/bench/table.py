@@ -16,10 +16,17 @@ OURS_NAMES = [library.name for library in OURS]
 PEER_NAMES = [library.name for library in PEERS]
 
 
+def usual_batch(speeds: Sequence[Speed]) -> int:
+    """The measured batch that is nearest to 512."""
+    return min({speed.batch for speed in speeds}, key=lambda batch: abs(batch - 512))
+
+
 def ratio_table(speeds: Sequence[Speed]) -> str:
-    """How many times as fast as each peer the fastest of our engines is."""
+    """How many times as fast as each peer the fastest of our engines is, at the usual batch."""
     head = ["shape", "work", "batch", "models", "ours", *PEER_NAMES, "torch ÷ zuko", "of the peak"]
-    return _table(head, [_ratios(cell, own) for cell, own in _cells(speeds).items()])
+    batch = usual_batch(speeds)
+    shown = [speed for speed in speeds if speed.batch == batch]
+    return _table(head, _joined([_ratios(cell, own) for cell, own in _cells(shown).items()]))
 
 
 def rate_table(speeds: Sequence[Speed]) -> str:
@@ -29,7 +36,7 @@ def rate_table(speeds: Sequence[Speed]) -> str:
     for cell, own in _cells(speeds).items():
         found = (own.get(name) for name in LIBRARIES)
         rows.append([*_place(cell), *(_or_dash(speed, _rate) for speed in found)])
-    return _table(head, rows)
+    return _table(head, _joined(rows))
 
 
 def likelihood_table(likelihoods: Sequence[Likelihood]) -> str:
@@ -60,6 +67,15 @@ def _number(work: str) -> int:
     return [str(name) for name in WORKS].index(work)
 
 
+def _joined(rows: Sequence[list[str]]) -> list[list[str]]:
+    """The rows, with those that differ in the number of models alone made one."""
+    models = 3
+    joined: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        joined.setdefault((*row[:models], *row[models + 1 :]), []).append(row[models])
+    return [[*key[:models], ", ".join(found), *key[models:]] for key, found in joined.items()]
+
+
 def _ratios(cell: Cell, own: dict[str, Speed]) -> list[str]:
     ours = max((own[name] for name in OURS_NAMES if name in own), key=lambda speed: speed.cpu)
 
@@ -79,7 +95,7 @@ def _place(cell: Cell) -> list[str]:
 
 def _rate(speed: Speed) -> str:
     together = f"/{speed.group}" if speed.group > 1 else ""
-    return f"{speed.cpu / 1e3:.3g}{together}"
+    return f"{speed.cpu / 1e3:.0f}{together}"
 
 
 def _or_dash(speed: Speed | None, text: Callable[[Speed], str]) -> str:

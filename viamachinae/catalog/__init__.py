@@ -1,1 +1,1 @@
-"""What Gaia's releases hold."""
+"""What is known beforehand: Gaia's releases, objects of the halo, ridge lines of its stars."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,12 +19,19 @@ Overrides = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Run folder; runs/NAME by default.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show errors alone.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
+Workers = Annotated[int, typer.Option(min=1, help="Patches at once.")]
 LogJson = Annotated[bool, typer.Option("--log-json", help="Report as JSON lines on stderr.")]
 
 
 def say(sentence: str) -> None:
     """Tell the user one sentence, on stderr."""
     Console(stderr=True).print(f"viamachinae: {sentence}", markup=False, soft_wrap=True)
+
+
+def print_json(content: object) -> None:
+    """Print as JSON, on stdout."""
+    typer.echo(json.dumps(content, indent=1))
 
 
 def settings_of(

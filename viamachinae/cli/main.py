@@ -1,7 +1,8 @@
 """The command line: its verbs in the order of the help, and how they end.
 
 Exit codes: 0 when all went well, 2 for bad input, 3 when some patch did not end as done or
-without work, 130 after Ctrl-C.
+without work or an archive did not deliver, 75 after SIGTERM (what could be saved is saved: the
+same command goes on), 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -12,15 +13,28 @@ from typing import Annotated
 import typer
 
 from viamachinae import __version__
-from viamachinae.cli import options, sky, survey, work
+from viamachinae.cli import ingest, inspect, options, provenance, rerun, sky, status, survey, work
 from viamachinae.cli.arguments import say
 from viamachinae.cli.bench import bench
-from viamachinae.errors import BadInputError
+from viamachinae.errors import ArchiveError, BadInputError
 
 app = typer.Typer(
     help="Find stellar streams in Gaia data.", no_args_is_help=True, add_completion=False
 )
-VERBS = (work.scan, work.patch, work.link, survey.plan, survey.status, sky.simulate, bench)
+VERBS = (
+    work.scan,
+    work.patch,
+    work.link,
+    inspect.inspect,
+    inspect.compare,
+    rerun.rerun,
+    survey.plan,
+    status.status,
+    provenance.provenance,
+    ingest.ingest,
+    sky.simulate,
+    bench,
+)
 
 
 def _print_version(asked: bool) -> None:
@@ -53,6 +67,9 @@ def main() -> None:
     except BadInputError as error:
         say(str(error))
         sys.exit(2)
+    except ArchiveError as error:
+        say(str(error))
+        sys.exit(3)
     except OSError as error:
         say(f"{error.filename or 'disk'}: {error.strerror or error}; free space or mend it, rerun")
         sys.exit(3)

@@ -23,6 +23,7 @@ from rich.progress import (
 )
 
 from viamachinae.pipeline.events import Event, Watcher, unwatched
+from viamachinae.pipeline.stopping import listen
 
 _WORDS = {
     "preprocess": "taking stars",
@@ -109,8 +110,9 @@ class Bars:
 def watching(n_patches: int, quiet: bool, log_json: bool) -> Iterator[Watcher]:
     """Show progress and log messages while the block runs.
 
-    Ctrl-C ends the command with exit code 130 and one sentence.
+    Ctrl-C ends the command with exit code 130 and one sentence, SIGTERM with 75.
     """
+    listen()
     logger = logging.getLogger("viamachinae")
     console = Console(stderr=True)
     handler = JsonLines() if log_json else RichHandler(console=console, show_path=False)

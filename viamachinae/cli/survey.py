@@ -1,8 +1,7 @@
-"""Verbs that tell: what a scan would cost, and how a run stands."""
+"""The verb that tells what a scan would cost."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,41 +9,51 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from viamachinae.cli.arguments import ConfigFile, Overrides, settings_of
+from viamachinae.cli.arguments import ConfigFile, Overrides, print_json, settings_of
 
 if TYPE_CHECKING:
+    from viamachinae.config import ScanConfig
     from viamachinae.pipeline.plan import Needs, PatchPlan
 
 
 def plan(
     config: ConfigFile,
     overrides: Overrides = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Keep the plan as JSON in this file, or take it from there."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    adql: Annotated[
+        bool, typer.Option("--adql", help="Print the queries for the archive, and send nothing.")
+    ] = False,
 ) -> None:
     """Say what a scan would take: patches, stars, flows, time, memory, disk and download."""
     settings, _ = settings_of(config, overrides)
+    if adql:
+        _print_adql(settings)
+        return
     from viamachinae.cli.progress import watching
-    from viamachinae.pipeline import plan as planning
-    from viamachinae.sky import dusty_patches
+    from viamachinae.pipeline import plan_file
+    from viamachinae.pipeline.plan import plan as make
 
     # What the stages have to say is for the run, not for the plan.
     with watching(0, quiet=True, log_json=False):
-        plans = planning.plan(settings)
-    left_out = dusty_patches(settings.sky)
+        if out is None and not as_json:
+            _print_plans(settings, make(settings))
+            return
+        found = (
+            plan_file.as_json(settings, make(settings))
+            if out is None
+            else plan_file.kept_plan(out, settings)
+        )
     if as_json:
-        typer.echo(json.dumps(planning.as_json(plans, left_out), indent=1))
-        return
-    _print_plans(plans)
-    for patch, reason in left_out:
-        Console().print(f"left out: {patch.id}: {reason}", highlight=False)
-    Console().print(
-        "Hours are those of one core or GPU, from a short trial of this machine's speed; memory "
-        "is that of one patch at its peak; sizes are in MB."
-    )
+        print_json(found)
 
 
-def _print_plans(plans: list[PatchPlan]) -> None:
+def _print_plans(settings: ScanConfig, plans: list[PatchPlan]) -> None:
     from viamachinae.pipeline.plan import total
+    from viamachinae.sky import dusty_patches
 
     table = Table(title=f"{len(plans)} patches")
     for name in ("patch", "stars", "regions", "flows", "hours", "memory", "disk", "download"):
@@ -54,6 +63,12 @@ def _print_plans(plans: list[PatchPlan]) -> None:
     table.add_section()
     table.add_row("all", *_cells(total(plans)))
     Console().print(table)
+    for patch, reason in dusty_patches(settings.sky):
+        Console().print(f"left out: {patch.id}: {reason}", highlight=False)
+    Console().print(
+        "Hours are those of one core or GPU, from a short trial of this machine's speed; memory "
+        "is that of one patch at its peak; sizes are in MB."
+    )
 
 
 def _cells(row: Needs) -> tuple[str, ...]:
@@ -67,20 +82,9 @@ def _cells(row: Needs) -> tuple[str, ...]:
     )
 
 
-def status(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
-    """Show how every patch and stage of a run ended."""
-    from viamachinae.pipeline.status import status as run_status
+def _print_adql(settings: ScanConfig) -> None:
+    from viamachinae.pipeline.plan import adql
 
-    table = Table()
-    for name in ("patch", "stage", "scan", "outcome", "seconds", "reason"):
-        table.add_column(name, overflow="fold")
-    for record in run_status(run):
-        table.add_row(
-            record.patch or "all",
-            record.stage,
-            record.scan or "",
-            record.outcome,
-            f"{record.seconds:.1f}",
-            record.reason,
-        )
-    Console().print(table)
+    for patch, queries in adql(settings).items():
+        for number, query in enumerate(queries, start=1):
+            typer.echo(f"-- patch {patch}, {number} of {len(queries)}\n{query}\n")

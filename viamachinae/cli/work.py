@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from viamachinae.cli.arguments import ConfigFile, LogJson, Out, Overrides, Quiet, say, settings_of
+from viamachinae.cli.arguments import (
+    ConfigFile,
+    LogJson,
+    Out,
+    Overrides,
+    Quiet,
+    Workers,
+    say,
+    settings_of,
+)
+from viamachinae.errors import BadInputError
+
+if TYPE_CHECKING:
+    from viamachinae.config import ScanConfig
 
 
 def scan(
@@ -22,11 +35,24 @@ def scan(
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Start no patch after the first that failed.")
     ] = False,
+    place: Annotated[
+        str | None,
+        typer.Option("--on", metavar="PLACE", help="Let Snakemake do it: local or slurm."),
+    ] = None,
+    snakemake: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[-- OPTION…]", help="With --on: options for Snakemake, after --."),
+    ] = None,
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
     """Scan all patches, link them into stream candidates and write the report."""
     settings, folder = settings_of(config, overrides, out)
+    if snakemake and place is None:
+        raise BadInputError(f"{snakemake[0]}: options for Snakemake need --on local or --on slurm")
+    if place is not None:
+        _scan_on(settings, folder, place, snakemake or [])
+        return
     from viamachinae.cli.progress import watching
     from viamachinae.pipeline.scan import scan as run
     from viamachinae.sky import tile
@@ -34,13 +60,24 @@ def scan(
     with watching(len(tile(settings.sky)), quiet, log_json) as watch:
         result = run(settings, folder, workers, fail_fast, watch)
     if not quiet and not log_json:
-        _print_candidates(folder)
+        print_candidates(folder)
     if not result.is_good:
         say(f"some patches did not end well; `viamachinae status {folder}` names them")
         raise typer.Exit(3)
 
 
-def _print_candidates(folder: Path) -> None:
+def _scan_on(settings: ScanConfig, folder: Path, place: str, extra: list[str]) -> None:
+    from viamachinae.pipeline.stopping import listen
+    from viamachinae.pipeline.workflow import run_workflow
+
+    listen()
+    if not run_workflow(settings, folder, place, extra, say):
+        say(f"something did not end well; `viamachinae status {folder} --bad` names it")
+        raise typer.Exit(3)
+
+
+def print_candidates(folder: Path) -> None:
+    """Show the best stream candidates of a run."""
     from astropy.table import Table as Rows
 
     candidates = Rows.read(folder / "candidates.ecsv")
@@ -64,28 +101,56 @@ def _print_candidates(folder: Path) -> None:
 
 def patch(
     config: ConfigFile,
-    patch_id: Annotated[str, typer.Argument(metavar="PATCH", help="Id, as in l195.0_b+33.7.")],
+    patches: Annotated[
+        list[str] | None, typer.Argument(metavar="PATCH", help="Ids, as in l195.0_b+33.7.")
+    ] = None,
+    array: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Instead of ids: the I-th of N shares of all.")
+    ] = None,
     stage: Annotated[
         str | None,
         typer.Option(help="Go as far as this stage: preprocess, train, score or lines."),
     ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="STAGE,…", help="These stages alone, on what is recorded of others."),
+    ] = None,
+    scan_name: Annotated[
+        str | None, typer.Option("--scan", help="Train and score this scan alone.")
+    ] = None,
+    done: Annotated[
+        Path | None,
+        typer.Option(help="Write this file, and exit with 0, if nothing is left to do."),
+    ] = None,
+    workers: Workers = 1,
     out: Out = None,
     overrides: Overrides = None,
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
-    """Bring one patch up to date: the unit of work on a cluster."""
+    """Bring some patches up to date: the unit of work on a cluster."""
     settings, folder = settings_of(config, overrides, out)
     from viamachinae.cli.progress import watching
-    from viamachinae.pipeline.patch import patch as run
+    from viamachinae.pipeline.batch import batch, write_done
+    from viamachinae.pipeline.extent import parse_extent, share
     from viamachinae.pipeline.scan import prepare
     from viamachinae.pipeline.status import is_good, outcome_of
+    from viamachinae.sky import tile
 
-    prepare(settings, folder)
-    with watching(1, quiet, log_json) as watch:
-        records = run(settings, folder, patch_id, stage, watch=watch)
-    say(f"{patch_id}: {outcome_of(records)}")
-    if not is_good(records):
+    if bool(patches) == (array is not None):
+        raise BadInputError("patch: name patches, or give --array I/N")
+    ids = share([one.id for one in tile(settings.sky)], array) if array else patches or []
+    extent = parse_extent(settings, stage, only, scan_name)
+    if "preprocess" in extent.stages:
+        prepare(settings, folder)
+    with watching(len(ids), quiet, log_json) as watch:
+        records = batch(settings, folder, ids, extent, workers=workers, watch=watch)
+    for patch_id, ended in records.items():
+        say(f"{patch_id}: {outcome_of(ended)}")
+    good = all(is_good(ended) for ended in records.values())
+    if done is not None:
+        good = write_done(done, extent, records)
+    if not good:
         raise typer.Exit(3)
 
 
@@ -100,11 +165,12 @@ def link(
     settings, folder = settings_of(config, overrides, out)
     from viamachinae.cli.progress import watching
     from viamachinae.pipeline.link import link as run
-    from viamachinae.pipeline.status import is_good
+    from viamachinae.pipeline.status import is_good, write_status
 
     with watching(0, quiet, log_json) as watch:
         records = run(settings, folder, watch)
+    write_status(settings, folder)
     if not quiet and not log_json:
-        _print_candidates(folder)
+        print_candidates(folder)
     if not is_good(records):
         raise typer.Exit(3)

@@ -10,15 +10,25 @@ from viamachinae.config.galaxy import GalaxyConfig, Gap, GreatCircleTrack, Orbit
 from viamachinae.config.inspect import InspectConfig
 from viamachinae.config.link import (
     CandidateConfig,
+    ClumpConfig,
+    CrossmatchConfig,
     LineConfig,
     LinkConfig,
     ProtoclusterConfig,
     ProtostreamConfig,
+    RidgeConfig,
     RoiConfig,
 )
 from viamachinae.config.model import Model
-from viamachinae.config.preprocess import Feature, FiducialCuts, PreprocessConfig
-from viamachinae.config.query import FilesQuery, QueryConfig, SimulateQuery
+from viamachinae.config.preprocess import Feature, FiducialCuts, MaskConfig, PreprocessConfig
+from viamachinae.config.query import (
+    ArchiveQuery,
+    DownloadCuts,
+    FilesQuery,
+    LakeQuery,
+    QueryConfig,
+    SimulateQuery,
+)
 from viamachinae.config.regions import RegionsConfig, Scan
 from viamachinae.config.scan import ScanConfig
 from viamachinae.config.score import (
@@ -42,12 +52,16 @@ from viamachinae.config.train import (
 __all__ = [
     "PRESETS",
     "AnodeConfig",
+    "ArchiveQuery",
     "CandidateConfig",
     "CathodeConfig",
     "CentreTiling",
     "ClassifierConfig",
+    "ClumpConfig",
     "ColumnEbv",
+    "CrossmatchConfig",
     "CwolaConfig",
+    "DownloadCuts",
     "EbvConfig",
     "Feature",
     "FiducialCuts",
@@ -60,10 +74,12 @@ __all__ = [
     "HealpixTiling",
     "HealthConfig",
     "InspectConfig",
+    "LakeQuery",
     "LineConfig",
     "LinkConfig",
     "MafConfig",
     "MapConfig",
+    "MaskConfig",
     "Model",
     "NoEbv",
     "OrbitTrack",
@@ -73,6 +89,7 @@ __all__ = [
     "QueryConfig",
     "RAnodeConfig",
     "RegionsConfig",
+    "RidgeConfig",
     "RoiConfig",
     "RqsConfig",
     "Scan",

@@ -11,5 +11,5 @@ class InspectConfig(Model):
     """The report."""
 
     max_figures: int = Field(
-        50, ge=0, description="Candidates, best first, that get figures in index.html (ours)."
+        50, ge=0, description="Candidates, best first, that get a dossier with figures (ours)."
     )

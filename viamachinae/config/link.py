@@ -48,12 +48,72 @@ class ProtostreamConfig(Model):
     min_shared: Fraction = Field(0.4, description="Share of line stars in common (VM2).")
 
 
+class ClumpConfig(Model):
+    """Compact clumps that pass for lines, as clusters and dwarf galaxies do."""
+
+    radius_deg: Positive = Field(0.75, description="Radius of a clump, deg (ours).")
+    max_share: Fraction = Field(
+        0.5, description="Line stars in one such disc, as a share, beyond which it is one (ours)."
+    )
+    veto: bool = Field(
+        False, description="Regions of interest that are clumps form no protocluster (ours)."
+    )
+
+
 class CandidateConfig(Model):
     """Joining of protostreams across overlapping patches."""
 
     max_angle_deg: Positive = Field(9.0, description="Largest angle between lines (after VM2).")
     max_offset_deg: Positive = Field(1.0, description="Largest offset between lines (after VM2).")
     min_shared: Fraction = Field(0.4, description="Share of stars common in the overlap (VM2).")
+    edge_margin_deg: float = Field(
+        0.5, ge=0, description="A line nearer to the rim of its disc is flagged `edge` (VM3)."
+    )
+    dim_mag: float = Field(
+        19.1, description="f_dim is the share of line stars fainter than this in G, mag (VM3)."
+    )
+
+
+class CrossmatchConfig(Model):
+    """When a candidate is a known object."""
+
+    min_radius_deg: Positive = Field(
+        1.0, description="Least distance at which a star is at a known object (ours)."
+    )
+    max_radius_deg: Positive = Field(
+        2.0, description="Greatest distance at which a star is at a known object (ours)."
+    )
+    sizes: Positive = Field(
+        2.0, description="The same in half-light radii or widths, between these bounds (ours)."
+    )
+    pm_radius_masyr: Positive = Field(
+        2.0, description="Greatest difference of proper motions of star and object (ours)."
+    )
+    min_share: Fraction = Field(
+        0.5, description="Share of line stars that must be at the object (ours)."
+    )
+    min_share_without_pm: Fraction = Field(
+        0.7, description="The same for objects without proper motions (ours)."
+    )
+    extension_deg: float = Field(
+        20.0, ge=0, le=80, description="How far known tracks are continued at their ends (ours)."
+    )
+
+
+class RidgeConfig(Model):
+    """How well the line stars' colours and magnitudes go with one old population."""
+
+    feh: float = Field(-2.0, description="Metallicity [Fe/H] of the ridge line (ours).")
+    age_gyr: Positive = Field(12.5, description="Age of the ridge line (ours).")
+    distance_kpc: tuple[Positive, Positive] = Field(
+        (3.0, 100.0), description="Range of distances tried (ours)."
+    )
+    colour_width: Positive = Field(
+        0.04, description="Width of the ridge line in BP - RP beside photometric errors (ours)."
+    )
+    min_stars: int = Field(
+        10, ge=2, description="Fewest stars with photometry on the line, and beside it (ours)."
+    )
 
 
 class LinkConfig(Model):
@@ -63,4 +123,7 @@ class LinkConfig(Model):
     lines: LineConfig = LineConfig()
     protoclusters: ProtoclusterConfig = ProtoclusterConfig()
     protostreams: ProtostreamConfig = ProtostreamConfig()
+    clumps: ClumpConfig = ClumpConfig()
     candidates: CandidateConfig = CandidateConfig()
+    crossmatch: CrossmatchConfig = CrossmatchConfig()
+    ridge: RidgeConfig = RidgeConfig()

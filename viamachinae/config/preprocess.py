@@ -34,6 +34,44 @@ class FiducialCuts(Model):
     max_ruwe: float | None = Field(1.4, gt=0, description="Largest RUWE, DR3 on (VM2).")
 
 
+class MaskConfig(Model):
+    """What becomes of stars at known objects of one kind."""
+
+    objects: Literal["cluster", "dwarf", "cloud", "stream"] = Field(
+        description="Kind of the objects: globular clusters, dwarf galaxies, Magellanic Clouds, "
+        "known streams."
+    )
+    names: list[str] = Field(
+        default_factory=list, description="Only the objects of these names; empty means all (ours)."
+    )
+    mode: Literal["mask", "label"] = Field(
+        "mask",
+        description="mask takes the stars out of training and evaluation, label keeps them and "
+        "names the object in the column `known` (ours).",
+    )
+    by: Literal["position", "position_pm"] = Field(
+        "position",
+        description="position_pm takes only stars that move as the object does, and passes over "
+        "objects without proper motion (ours).",
+    )
+    sizes: Positive = Field(
+        3.0, description="Reach in half-light radii, or in widths beside a stream's track (ours)."
+    )
+    min_radius_deg: Positive = Field(
+        0.5, description="Least reach, and reach where no size is known, as of clusters (ours)."
+    )
+    max_radius_deg: Positive = Field(5.0, description="Greatest reach (ours).")
+    pm_radius_masyr: Positive = Field(
+        1.5, description="Greatest difference from the object's proper motion, mas/yr (ours)."
+    )
+
+    @model_validator(mode="after")
+    def _radii_in_order(self) -> MaskConfig:
+        if self.min_radius_deg > self.max_radius_deg:
+            raise ValueError("min_radius_deg must not exceed max_radius_deg")
+        return self
+
+
 class PreprocessConfig(Model):
     """From catalogue columns to the features of the flows."""
 
@@ -49,6 +87,10 @@ class PreprocessConfig(Model):
         "release",
         description="Extinction in G, BP and RP; release takes the law of query.release (ours).",
     )
+    masks: list[MaskConfig] = Field(
+        default_factory=list,
+        description="Known objects to mask or label, at most one entry a kind; none (ours).",
+    )
     fiducial: FiducialCuts = FiducialCuts()
 
     @property
@@ -57,9 +99,11 @@ class PreprocessConfig(Model):
         return self.ebv.source != "none"
 
     @model_validator(mode="after")
-    def _features_once_with_both_positions(self) -> PreprocessConfig:
+    def _nothing_twice(self) -> PreprocessConfig:
         if len(set(self.features)) != len(self.features):
             raise ValueError("features holds a name twice; name each feature once")
+        if len({mask.objects for mask in self.masks}) != len(self.masks):
+            raise ValueError("masks holds a kind of objects twice; name each kind once")
         return self
 
     @model_validator(mode="after")

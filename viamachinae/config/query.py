@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from viamachinae.config.galaxy import GalaxyConfig, StreamConfig
-from viamachinae.config.model import Model, default_tag
+from viamachinae.config.model import Model, Positive, default_tag
 
-Release = Literal["gaia_dr2", "gaia_dr3"]
+Release = Literal["gaia_dr2", "gaia_dr3", "gaia_dr4"]
 
 
 class FilesQuery(Model):
@@ -23,6 +23,90 @@ class FilesQuery(Model):
     columns: dict[str, str] = Field(
         default_factory=dict,
         description="Gaia's column name to the file's column name, where the two differ (ours).",
+    )
+    release: Release = Field(
+        "gaia_dr3", description="The Gaia release that the columns follow (ours)."
+    )
+
+
+class DownloadCuts(Model):
+    """Which stars the archive sends at all; a cut set to null is off.
+
+    None of them takes away a distant star: a parallax counts as large only with its error
+    against it.
+    """
+
+    max_mag: float | None = Field(
+        20.5, description="Faintest G sent, mag (ours; stars to G = 20.2 are scored)."
+    )
+    min_colour: float | None = Field(
+        None, description="Bluest bp_rp sent, mag (ours; stars of all colours train the flows)."
+    )
+    max_colour: float | None = Field(
+        None, description="Reddest bp_rp sent, mag (ours; stars of all colours train the flows)."
+    )
+    max_parallax_mas: Positive | None = Field(
+        None,
+        description="Stars whose parallax, less its zero point and 3 of its errors, exceeds this "
+        "are not sent, mas (ours).",
+    )
+
+
+class ArchiveQuery(Model):
+    """Stars from an archive's TAP service, kept in a lake on disk."""
+
+    source: Literal["archive"]
+    release: Release = Field("gaia_dr3", description="The Gaia release (ours).")
+    endpoint: str = Field(
+        "esa",
+        pattern=r"^(esa|https?://.+)$",
+        description="The archive: esa, or the URL of another TAP service (ours).",
+    )
+    client: Literal["astroquery", "pyvo"] | None = Field(
+        None,
+        description="Package that speaks to it; null: astroquery to esa, pyvo to a URL (ours).",
+    )
+    table: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_.]+$",
+        description="Its table of sources, where it has another name than at ESA (ours).",
+    )
+    lake: Path | None = Field(
+        None, description="Folder of the lake; null: lakes/RELEASE in the working folder (ours)."
+    )
+    order: int = Field(
+        5, ge=1, le=12, description="HEALPix order of the pixels of a new lake (ours)."
+    )
+    cuts: DownloadCuts = DownloadCuts()
+    row_limit: int = Field(
+        1_000_000, ge=1, description="Most rows asked for at once (ours; below ESA's 3 million)."
+    )
+    jobs_at_once: int = Field(3, ge=1, le=16, description="Jobs that run at once (ours).")
+    job_timeout_s: Positive = Field(
+        7200.0, description="Longest time that a job may take, s (ours)."
+    )
+    timeout_s: Positive = Field(
+        120.0, description="Longest silence of the archive within one request, s (ours)."
+    )
+    tries: int = Field(8, ge=1, description="How often a request is made before giving up (ours).")
+    pause_s: Positive = Field(
+        2.0, description="Pause before the second try, s; it doubles with each (ours)."
+    )
+    credentials: Path | None = Field(
+        None, description="File of two lines, user and password, to log in with (ours)."
+    )
+
+
+class LakeQuery(Model):
+    """Stars from a lake, or from another HATS catalogue of Gaia's stars."""
+
+    source: Literal["lake"]
+    path: str = Field(
+        description="Folder of the lake or HATS catalogue, or its URL, as in s3://bucket/folder."
+    )
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Gaia's column name to the catalogue's, where the two differ (ours).",
     )
     release: Release = Field(
         "gaia_dr3", description="The Gaia release that the columns follow (ours)."
@@ -43,7 +127,7 @@ class SimulateQuery(Model):
 
 
 QueryConfig = Annotated[
-    FilesQuery | SimulateQuery,
+    FilesQuery | LakeQuery | ArchiveQuery | SimulateQuery,
     Field(discriminator="source"),
     default_tag("source", "simulate"),
 ]

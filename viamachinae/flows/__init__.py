@@ -5,10 +5,11 @@ from viamachinae.flows.checkpoint import load_checkpoint, save_checkpoint
 from viamachinae.flows.engines import NATIVE, TORCH, Engine, choose_engine
 from viamachinae.flows.lanes import FitOptions
 from viamachinae.flows.rows import Rows, Stars, Task
+from viamachinae.flows.runs import EpochRecord
 from viamachinae.flows.scaling import Scaling, Standardisation
 from viamachinae.flows.splines import RationalQuadratic
 from viamachinae.flows.stack import FlowStack
-from viamachinae.flows.training import EpochRecord, Fit, fit
+from viamachinae.flows.training import Fit, fit
 from viamachinae.flows.variational import (
     Importance,
     VariationalOptions,

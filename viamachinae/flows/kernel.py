@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from ctypes import POINTER, Array, Structure, byref, c_double, c_float, c_int, c_int64, c_void_p
@@ -21,6 +22,8 @@ from viamachinae.flows.mixing import Permutation, Reversal
 logger = logging.getLogger("viamachinae.flows")
 
 Tensors = tuple[Tensor, Tensor]
+
+_thread = threading.local()
 
 # From the widest vectors to none in particular.
 VARIANTS = ("avx512", "avx2", "generic")
@@ -193,6 +196,14 @@ class Workspace:
             log_det.data_ptr(),
         )
         return mapped, log_det
+
+
+def workspace_of(architecture: Architecture) -> Workspace:
+    """The calling thread's own workspace for flows of one shape, made at the first call."""
+    made: dict[Architecture, Workspace] = _thread.__dict__.setdefault("workspaces", {})
+    if architecture not in made:
+        made[architecture] = Workspace(architecture)
+    return made[architecture]
 
 
 def _shape_of(architecture: Architecture) -> _Shape:

@@ -102,8 +102,8 @@ class Lanes(Protocol):
     def get(self, lane: int, /) -> ModelState:
         """A copy of a lane's state, with the stack in evaluation mode."""
 
-    def begin_epoch(self, lane: int, order: NDArray[np.int32], /) -> None:
-        """Give a lane the row numbers of its stars in the order in which to see them."""
+    def begin_epoch(self, lane: int, order: NDArray[np.int32], after: int = 0, /) -> None:
+        """Give a lane the row numbers of its stars, of which it took so many steps already."""
 
     def keep(self, lanes: Sequence[int], /) -> None:
         """Close all lanes but these."""
@@ -165,10 +165,11 @@ class TorchLanes:
         """A copy of a lane's state, with the stack in evaluation mode."""
         return ModelState(self.stack.select([lane]).eval(), self.adam.select([lane]))
 
-    def begin_epoch(self, lane: int, order: NDArray[np.int32]) -> None:
-        """Give a lane the row numbers of its stars in the order in which to see them."""
+    def begin_epoch(self, lane: int, order: NDArray[np.int32], after: int = 0) -> None:
+        """Give a lane the row numbers of its stars, of which it took so many steps already."""
         self.order[lane, : len(order)] = torch.from_numpy(order).to(self.order.device)
-        self.count[lane], self.cursor[lane], self.loss[lane] = len(order), 0, 0
+        self.count[lane], self.loss[lane] = len(order), 0
+        self.cursor[lane] = after * self.options.batch_size
         self.updates[lane] = self.options.updates(len(order))
 
     def keep(self, lanes: Sequence[int]) -> None:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from viamachinae.flows.kernel import Workspace
+from viamachinae.flows.kernel import Workspace, workspace_of
 from viamachinae.flows.lanes import FitOptions, ModelState
 from viamachinae.flows.layout import layout_of, pack, unpack
 from viamachinae.flows.optimiser import AdamState
@@ -27,6 +27,9 @@ class NativeStack(FlowStack):
     That is: in evaluation mode, without autograd (under `torch.no_grad`), in float32 on the CPU.
     Elsewhere the torch code runs, so the stack has the same interface and the same meaning.
     """
+
+    # The weights in the kernel's layout, after the state of the weights that they are of.
+    _packed: tuple[Tensor, int, int, Tensor] | None = None
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to latent space."""
@@ -47,13 +50,21 @@ class NativeStack(FlowStack):
     def _map(
         self, way: Callable[..., tuple[Tensor, Tensor]], x: Tensor, condition: Tensor
     ) -> tuple[Tensor, Tensor]:
-        packed = pack(self.weights * self.mask, layout_of(self.architecture))
-        workspace = Workspace(self.architecture)
+        workspace = workspace_of(self.architecture)
         mapped = [
             way(workspace, *of_model)
-            for of_model in zip(packed, self.statistics, x, condition.to(x), strict=True)
+            for of_model in zip(self._rows(), self.statistics, x, condition.to(x), strict=True)
         ]
         return torch.stack([z for z, _ in mapped]), torch.stack([change for _, change in mapped])
+
+    def _rows(self) -> Tensor:
+        """The weights in the kernel's layout; packed anew once torch has changed them."""
+        weights, kept = self.weights, self._packed
+        place, version = weights.data_ptr(), weights._version
+        if kept is None or kept[0] is not weights or kept[1:3] != (place, version):
+            rows = pack(weights.detach() * self.mask, layout_of(self.architecture))
+            self._packed = kept = weights, place, version, rows
+        return kept[3]
 
 
 @dataclass
@@ -113,10 +124,10 @@ class NativeLanes:
         steps = torch.tensor([[float(own.steps)]])
         return ModelState(stack.eval(), AdamState(rows[1:2], rows[2:], steps))
 
-    def begin_epoch(self, lane: int, order: NDArray[np.int32]) -> None:
-        """Give a lane the row numbers of its stars in the order in which to see them."""
+    def begin_epoch(self, lane: int, order: NDArray[np.int32], after: int = 0) -> None:
+        """Give a lane the row numbers of its stars, of which it took so many steps already."""
         self.lanes[lane].order = torch.from_numpy(order).contiguous()
-        self.lanes[lane].cursor, self.loss[lane] = 0, 0
+        self.lanes[lane].cursor, self.loss[lane] = after * self.options.batch_size, 0
         self.lanes[lane].updates = self.options.updates(len(order))
 
     def keep(self, lanes: Sequence[int]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from math import ceil, inf, isfinite
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,29 +15,14 @@ from torch import Tensor
 
 from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.engines import TORCH, Engine
-from viamachinae.flows.lanes import FitOptions, Lanes, ModelState
-from viamachinae.flows.optimiser import AdamState
+from viamachinae.flows.lanes import FitOptions, Lanes
 from viamachinae.flows.progress import Progress, Reporter
+from viamachinae.flows.resume import Keeper, load_state, save_state
 from viamachinae.flows.rows import Picked, Rows, Stars, Task
+from viamachinae.flows.runs import EpochRecord, Run, start
 from viamachinae.flows.stack import CHUNK, FlowStack
 
-# A flow whose likelihood is not finite goes back to its last good epoch this often.
-MAX_RETRIES = 2
-
-
-class EpochRecord(NamedTuple):
-    """How one epoch of one flow ended.
-
-    `loss` is the mean of -ln p over the epoch's steps, `held_out` the mean of ln p over the
-    held-out stars after it, both in the space of the stars given. `outcome` is ``done``,
-    ``retried`` (not finite: the flow went back to its last good epoch) or ``failed``.
-    """
-
-    flow: int
-    epoch: int
-    loss: float
-    held_out: float
-    outcome: str
+logger = logging.getLogger(__name__)
 
 
 class Fit(NamedTuple):
@@ -64,32 +49,6 @@ class Fit(NamedTuple):
     engine: str
 
 
-class _Snapshot(NamedTuple):
-    held_out: float
-    epoch: int
-    stack: FlowStack
-
-
-@dataclass
-class _Run:
-    """One flow on its way."""
-
-    flow: int
-    task: Task
-    n_train: int
-    steps: int
-    good: ModelState
-    generator: np.random.Generator
-    attempt: int = 0
-    epoch: int = 0
-    step: int = 0
-    failed: bool = False
-    best: float = -inf
-    best_epoch: int = 0
-    snapshots: list[_Snapshot] = field(default_factory=list)
-    history: list[EpochRecord] = field(default_factory=list)
-
-
 def fit(
     architecture: Architecture,
     stars: Stars,
@@ -98,12 +57,14 @@ def fit(
     on_step: Progress | None = None,
     *,
     engine: Engine = TORCH,
+    keeper: Keeper | None = None,
 ) -> Fit:
     """Fit one flow to each task.
 
     Flows train in the lanes of a working stack. A lane whose flow has ended takes the next one
     that waits, so the stack stays full although flows have different numbers of stars. What a
-    flow becomes depends on its own rows and seed, not on its neighbours.
+    flow becomes depends on its own rows and seed, not on its neighbours. A stack too large for
+    the device's memory is halved, and its flows begin their epochs again.
 
     Parameters
     ----------
@@ -116,44 +77,26 @@ def fit(
         Called about twice a second with the star updates done and those to do in all.
     engine : Engine, optional
         What computes; `choose_engine` knows which can.
+    keeper : Keeper, optional
+        Keeps the state of the fit now and then; a fit of the same tasks, options and engine goes
+        on from the state kept, and ends with the same bits as if it had never stopped.
 
     Raises
     ------
     ValueError
         If a task has no star to train on or none held out.
+    torch.OutOfMemoryError
+        If the device has no room for one flow.
     """
     runs = [
-        _start(engine.stack, architecture, stars, number, task, options)
+        start(engine.stack, architecture, stars, number, task, options)
         for number, task in enumerate(tasks)
     ]
-    # Longest first, so that no long flow is left to train alone at the end.
-    waiting = deque(sorted(runs, key=lambda run: -run.steps))
-    width = min(len(runs), engine.lanes.width(options, stars.train.device))
-    active = [waiting.popleft() for _ in range(width)]
-    lanes = engine.lanes(
-        stars.train,
-        options,
-        [run.good for run in active],
-        max(run.n_train for run in runs),
-    )
-    for lane, run in enumerate(active):
-        _enter(lanes, lane, run, stars)
     report = Reporter(sum(run.steps for run in runs) * options.epochs, options.batch_size, on_step)
-    while active:
-        _advance(lanes, active, report)
-        for lane, run in enumerate(active):
-            if run.step < run.steps:
-                continue
-            _end_epoch(lanes, lane, run, stars, options, report)
-            if not _ended(run, options):
-                lanes.begin_epoch(lane, run.task.train.shuffled(len(stars.train), run.generator))
-            elif waiting:
-                active[lane] = waiting.popleft()
-                _enter(lanes, lane, active[lane], stars)
-        going = [lane for lane, run in enumerate(active) if not _ended(run, options)]
-        if len(going) < len(active):
-            active = [active[lane] for lane in going]
-            lanes.keep(going)
+    fitting = _Fitting(stars, options, engine, keeper, report, runs)
+    while fitting.active:
+        if not _in_memory(fitting):
+            fitting.halve()
     report.tell()
     return _collect(runs, options, engine.name)
 
@@ -170,105 +113,126 @@ def held_out_log_prob(stack: FlowStack, stars: Tensor, rows: Rows | Picked) -> f
     return float(total) / rows.count(len(stars))
 
 
-def _start(
-    kind: type[FlowStack],
-    architecture: Architecture,
-    stars: Stars,
-    number: int,
-    task: Task,
-    options: FitOptions,
-) -> _Run:
-    n_train = task.train.count(len(stars.train))
-    if n_train < 1 or task.held_out.count(len(stars.held_out)) < 1:
-        raise ValueError(f"flow {number} has no star to train on or none held out")
-    generator = _stream(task.seed, attempt=0)
-    good = _fresh(kind, architecture, generator, stars.train.device)
-    return _Run(number, task, n_train, ceil(n_train / options.batch_size), good, generator)
+@dataclass
+class _Fitting:
+    """All flows of a fit: those in the lanes, those that wait for one, those that have ended."""
+
+    stars: Stars
+    options: FitOptions
+    engine: Engine
+    keeper: Keeper | None
+    report: Reporter
+    runs: list[Run]
+
+    def __post_init__(self) -> None:
+        # Longest first, so that no long flow is left to train alone at the end.
+        self.waiting = deque(sorted(self.runs, key=lambda run: -run.steps))
+        self.width = self.engine.lanes.width(self.options, self.stars.train.device)
+        self.active: list[Run] = []
+        self.saved = None
+        if self.keeper is not None:
+            self.saved = load_state(self.keeper, self._mark(), self.runs, self.options)
+        if self.saved is not None:
+            self.width = self.saved.width
+            self.active = [self.runs[lane.flow] for lane in self.saved.lanes]
+            self.waiting = deque(self.runs[flow] for flow in self.saved.waiting)
+            self.report.add(sum(run.progress(self.options) for run in self.runs))
+        self._fill()
+
+    def work(self) -> None:
+        """Open the lanes and train to the end."""
+        lanes = self._open()
+        while self.active:
+            self._advance(lanes)
+            for lane, run in enumerate(self.active):
+                if run.step < run.steps:
+                    continue
+                self._end_epoch(lanes, lane, run)
+                if run.ended(self.options) and self.waiting:
+                    run = self.active[lane] = self.waiting.popleft()
+                    lanes.put(lane, run.good)
+                if not run.ended(self.options):
+                    lanes.begin_epoch(lane, run.draw_order(self.stars))
+            going = [n for n, run in enumerate(self.active) if not run.ended(self.options)]
+            if len(going) < len(self.active):
+                self.active = [self.active[lane] for lane in going]
+                lanes.keep(going)
+            # At the end too, for what is trained next may take long.
+            if self.keeper is not None and (not self.active or self.keeper.due()):
+                where = lanes, self.active, list(self.waiting), self.width
+                save_state(self.keeper, self._mark(), self.runs, where, self.options)
+
+    def halve(self) -> None:
+        """Go on with half the lanes; every flow in them begins its epoch again."""
+        self.width = max(1, len(self.active) // 2)
+        for run in self.active:
+            self.report.add(-run.step)
+            run.rewind()
+        self.waiting.extendleft(reversed(self.active))
+        self.active, self.saved = [], None
+        self._fill()
+
+    def _fill(self) -> None:
+        while self.waiting and len(self.active) < self.width:
+            self.active.append(self.waiting.popleft())
+
+    def _mark(self) -> dict[str, Any]:
+        """The same flows in other lanes or by another engine would differ by their rounding."""
+        return {
+            "engine": self.engine.name,
+            "device": self.stars.train.device.type,
+            "stack_size": self.options.stack_size,
+            "flows": len(self.runs),
+        }
+
+    def _open(self) -> Lanes:
+        """Lanes with the active flows in them, where they stood."""
+        saved = self.saved.lanes if self.saved else []
+        states = [lane.state for lane in saved] + [run.good for run in self.active[len(saved) :]]
+        longest = max(run.n_train for run in self.runs)
+        lanes = self.engine.lanes(self.stars.train, self.options, states, longest)
+        for lane, run in enumerate(self.active):
+            lanes.begin_epoch(lane, run.draw_order(self.stars), run.step)
+            if lane < len(saved):
+                lanes.loss[lane] = saved[lane].loss
+        self.saved = None
+        return lanes
+
+    def _advance(self, lanes: Lanes) -> None:
+        """Step all lanes until the first of them has ended its epoch, or the state is due."""
+        steps = min(run.steps - run.step for run in self.active)
+        for _ in range(steps):
+            lanes.step()
+            self.report.add(len(self.active))
+            for run in self.active:
+                run.step += 1
+            if self.keeper is not None and self.keeper.due():
+                break
+
+    def _end_epoch(self, lanes: Lanes, lane: int, run: Run) -> None:
+        """Judge the epoch that a lane has ended: go on from it, or back to the last good one."""
+        state = lanes.get(lane)
+        loss = float(lanes.loss[lane]) / run.steps
+        held_out = held_out_log_prob(state.stack, self.stars.held_out, run.task.held_out)
+        before = run.progress(self.options)
+        if not run.end_epoch(state, loss, held_out, self.options):
+            lanes.put(lane, run.good)
+        self.report.add(run.progress(self.options) - before)
 
 
-def _stream(seed: np.random.SeedSequence, attempt: int) -> np.random.Generator:
-    own = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, attempt))
-    return np.random.default_rng(own)
-
-
-def _fresh(
-    kind: type[FlowStack],
-    architecture: Architecture,
-    generator: np.random.Generator,
-    device: torch.device,
-) -> ModelState:
-    stack = kind.draw(architecture, [generator]).to(device)
-    return ModelState(stack, AdamState.fresh(stack.weights))
-
-
-def _ended(run: _Run, options: FitOptions) -> bool:
-    return run.failed or run.epoch == options.epochs or _out_of_patience(run, options)
-
-
-def _out_of_patience(run: _Run, options: FitOptions) -> bool:
-    if options.patience is None or len(run.snapshots) < options.average_last:
+def _in_memory(fitting: _Fitting) -> bool:
+    """Train to the end; False where the device's memory did not suffice."""
+    try:
+        fitting.work()
+    except torch.OutOfMemoryError:
+        if len(fitting.active) == 1:
+            raise
+        logger.warning("no memory for %d flows at once: going on with half", len(fitting.active))
         return False
-    return run.epoch - run.best_epoch >= options.patience
+    return True
 
 
-def _enter(lanes: Lanes, lane: int, run: _Run, stars: Stars) -> None:
-    """Let a run begin in a lane."""
-    lanes.put(lane, run.good)
-    lanes.begin_epoch(lane, run.task.train.shuffled(len(stars.train), run.generator))
-
-
-def _advance(lanes: Lanes, active: list[_Run], report: Reporter) -> None:
-    """Step all lanes until the first of them has ended its epoch."""
-    steps = min(run.steps - run.step for run in active)
-    for _ in range(steps):
-        lanes.step()
-        report.add(len(active))
-    for run in active:
-        run.step += steps
-
-
-def _end_epoch(
-    lanes: Lanes, lane: int, run: _Run, stars: Stars, options: FitOptions, report: Reporter
-) -> None:
-    """Judge the epoch that a lane has ended: go on from it, or back to the last good one."""
-    state = lanes.get(lane)
-    loss = float(lanes.loss[lane]) / run.steps
-    held_out = held_out_log_prob(state.stack, stars.held_out, run.task.held_out)
-    run.step = 0
-    if isfinite(loss) and isfinite(held_out):
-        run.history.append(EpochRecord(run.flow, run.epoch, loss, held_out, "done"))
-        run.epoch += 1
-        run.good = state
-        _keep_snapshot(run, held_out, options)
-        if _out_of_patience(run, options):
-            report.add((options.epochs - run.epoch) * run.steps)
-        return
-    run.failed = run.attempt == MAX_RETRIES
-    outcome = "failed" if run.failed else "retried"
-    run.history.append(EpochRecord(run.flow, run.epoch, loss, held_out, outcome))
-    report.add(-run.steps)
-    if run.failed:
-        report.add((options.epochs - run.epoch) * run.steps)
-        return
-    run.attempt += 1
-    run.generator = _stream(run.task.seed, run.attempt)
-    if run.epoch == 0:
-        first = run.good.stack
-        run.good = _fresh(type(first), first.architecture, run.generator, stars.train.device)
-    lanes.put(lane, run.good)
-
-
-def _keep_snapshot(run: _Run, held_out: float, options: FitOptions) -> None:
-    """Take in the epoch that has ended; of too many snapshots the oldest or the worst goes."""
-    if held_out > run.best:
-        run.best, run.best_epoch = held_out, run.epoch
-    run.snapshots.append(_Snapshot(held_out, run.epoch, run.good.stack))
-    if len(run.snapshots) > options.average_last:
-        best = options.snapshots == "best"
-        run.snapshots.remove(min(run.snapshots, key=lambda s: s.held_out if best else s.epoch))
-
-
-def _collect(runs: list[_Run], options: FitOptions, engine: str) -> Fit:
+def _collect(runs: list[Run], options: FitOptions, engine: str) -> Fit:
     stack = runs[0].good.stack
     shape = (len(runs), options.average_last)
     weights = torch.full((*shape, stack.weights.shape[1]), torch.nan)

@@ -13,42 +13,109 @@ import pyarrow.parquet as pq
 from astropy.table import Column, Table
 from astropy.table.meta import get_yaml_from_table
 
+from viamachinae.inspect.formats import ecsv
+
 MASYR = u.mas / u.yr
 
 
 class Field(NamedTuple):
-    """A column of a final table: its name, type, unit and meaning."""
+    """A column of a final table: its name, type, unit, meaning, and UCD (IVOA UCD1+)."""
 
     name: str
     dtype: type
     unit: u.UnitBase | None
     description: str
+    ucd: str
 
 
 CANDIDATES = (
-    Field("candidate", np.str_, None, "Name of the stream candidate"),
-    Field("rank", np.int64, None, "1 for the most significant candidate"),
-    Field("sigma", np.float64, None, "Line significance, in quadrature over patches"),
-    Field("n_stars", np.int64, None, "Stars on the line, each counted once"),
-    Field("n_patches", np.int64, None, "Patches in which the line is found"),
-    Field("ra", np.float64, u.deg, "Right ascension of the middle of the line, ICRS"),
-    Field("dec", np.float64, u.deg, "Declination of the middle of the line, ICRS"),
-    Field("pmra", np.float64, MASYR, "Median proper motion in ra times cos(dec)"),
-    Field("pmdec", np.float64, MASYR, "Median proper motion in dec"),
+    Field("candidate", np.str_, None, "Name of the stream candidate", "meta.id;meta.main"),
+    Field("rank", np.int64, None, "1 for the most significant candidate", "stat.rank"),
+    Field("sigma", np.float64, None, "Line significance, in quadrature over patches", "stat.snr"),
+    Field("n_stars", np.int64, None, "Stars on the line, each counted once", "meta.number"),
+    Field("n_patches", np.int64, None, "Patches in which the line is found", "meta.number"),
+    Field(
+        "ra",
+        np.float64,
+        u.deg,
+        "Right ascension of the middle of the line, ICRS",
+        "pos.eq.ra;meta.main",
+    ),
+    Field(
+        "dec",
+        np.float64,
+        u.deg,
+        "Declination of the middle of the line, ICRS",
+        "pos.eq.dec;meta.main",
+    ),
+    Field(
+        "pmra", np.float64, MASYR, "Median proper motion in ra times cos(dec)", "pos.pm;pos.eq.ra"
+    ),
+    Field("pmdec", np.float64, MASYR, "Median proper motion in dec", "pos.pm;pos.eq.dec"),
 )
 
 MEMBERS = (
-    Field("candidate", np.str_, None, "Name of the stream candidate"),
-    Field("source_id", np.int64, None, "Identifier of the star in its catalogue"),
-    Field("ra", np.float64, u.deg, "Right ascension, ICRS"),
-    Field("dec", np.float64, u.deg, "Declination, ICRS"),
-    Field("pmra", np.float64, MASYR, "Proper motion in ra times cos(dec)"),
-    Field("pmdec", np.float64, MASYR, "Proper motion in dec"),
-    Field("phot_g_mean_mag", np.float64, u.mag, "Gaia G magnitude; NaN where there is none"),
-    Field("bp_rp", np.float64, u.mag, "Gaia colour BP - RP; NaN where there is none"),
-    Field("log_ratio", np.float64, None, "Natural log of the anomaly score R"),
-    Field("on_line", np.bool_, None, "True for a star on the line, False for one beside it"),
+    Field("candidate", np.str_, None, "Name of the stream candidate", "meta.id.parent"),
+    Field(
+        "source_id", np.int64, None, "Identifier of the star in its catalogue", "meta.id;meta.main"
+    ),
+    Field("ra", np.float64, u.deg, "Right ascension, ICRS", "pos.eq.ra;meta.main"),
+    Field("dec", np.float64, u.deg, "Declination, ICRS", "pos.eq.dec;meta.main"),
+    Field("pmra", np.float64, MASYR, "Proper motion in ra times cos(dec)", "pos.pm;pos.eq.ra"),
+    Field("pmdec", np.float64, MASYR, "Proper motion in dec", "pos.pm;pos.eq.dec"),
+    Field(
+        "phot_g_mean_mag",
+        np.float64,
+        u.mag,
+        "Gaia G magnitude; NaN where there is none",
+        "phot.mag;em.opt",
+    ),
+    Field(
+        "bp_rp",
+        np.float64,
+        u.mag,
+        "Gaia colour BP - RP; NaN where there is none",
+        "phot.color;em.opt.B;em.opt.R",
+    ),
+    Field("log_ratio", np.float64, None, "Natural log of the anomaly score R", "stat.likelihood"),
+    Field(
+        "on_line",
+        np.bool_,
+        None,
+        "True for a star on the line, False for one beside it",
+        "meta.code",
+    ),
 )
+
+# Of columns that a table may have beyond these.
+EXTRA_UCDS = {
+    "p_value": "stat.probability",
+    "consistency": "stat.value",
+    "match": "meta.code.class",
+    "match_name": "meta.id.cross",
+    "match_separation_deg": "pos.angDistance",
+    "match_pm_difference": "pos.pm",
+    "match_share": "stat.value",
+    "match_n_shared": "meta.number",
+    "edge": "meta.code",
+    "f_dim": "stat.value",
+    "clump": "meta.code",
+    "clump_share": "stat.value",
+    "distance_kpc": "pos.distance",
+    "cmd_score": "stat.fit.goodness",
+    "ra_error": "stat.error;pos.eq.ra",
+    "dec_error": "stat.error;pos.eq.dec",
+    "parallax": "pos.parallax",
+    "parallax_error": "stat.error;pos.parallax",
+    "pmra_error": "stat.error;pos.pm;pos.eq.ra",
+    "pmdec_error": "stat.error;pos.pm;pos.eq.dec",
+    "phi1": "pos.angDistance",
+    "phi2": "pos.angDistance",
+    "pm_phi1": "pos.pm",
+    "pm_phi2": "pos.pm",
+    "n_regions": "meta.number",
+    "regions": "meta.note",
+}
 
 
 def conform(table: Table, fields: Sequence[Field]) -> Table:
@@ -70,6 +137,8 @@ def conform(table: Table, fields: Sequence[Field]) -> Table:
     for name in table.colnames:
         if name not in result.colnames:
             result[name] = table[name].copy()
+            if name in EXTRA_UCDS:
+                result[name].meta.setdefault("ucd", EXTRA_UCDS[name])
     return result
 
 
@@ -85,7 +154,11 @@ def _column(table: Table, field: Field) -> Column:
     if len(data) and not _holds(data.dtype, field.dtype):
         raise ValueError(f"column {field.name} is {data.dtype}, not {field.dtype.__name__}")
     return Column(
-        data.astype(field.dtype), field.name, unit=field.unit, description=field.description
+        data.astype(field.dtype),
+        field.name,
+        unit=field.unit,
+        description=field.description,
+        meta={"ucd": field.ucd},
     )
 
 
@@ -108,15 +181,18 @@ def candidates_ecsv(table: Table) -> str:
     ValueError
         As `conform`, and if the ranks are not 1 to n or a name occurs twice.
     """
+    return ecsv(ranked(table))
+
+
+def ranked(table: Table) -> Table:
+    """Stream candidates with the columns of `CANDIDATES`, sorted by rank; raises as above."""
     result = conform(table, CANDIDATES)
     result.sort("rank")
     if not np.array_equal(result["rank"], np.arange(1, len(result) + 1)):
         raise ValueError("the ranks of the candidates are not 1 to n, each once")
     if len(set(result["candidate"])) < len(result):
         raise ValueError("two candidates share a name")
-    text = io.StringIO()
-    result.write(text, format="ascii.ecsv")
-    return text.getvalue()
+    return result
 
 
 def members_parquet(table: Table) -> bytes:

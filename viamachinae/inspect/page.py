@@ -1,4 +1,4 @@
-"""The one page of a scan, ``index.html``: it holds its figures and style, and needs no network."""
+"""The page of a scan, ``index.html``: it holds its map, table and style, and needs no network."""
 
 from __future__ import annotations
 
@@ -6,23 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import jinja2
 import numpy as np
 from astropy.table import Table
 
 from viamachinae.inspect import maps
-from viamachinae.inspect.dossier import (
-    GAIA_PHOTOMETRY,
-    Dossier,
-    Picture,
-    counted,
-    dossier,
-    layers,
-    panels,
-    picture,
-)
+from viamachinae.inspect.columns import cells, shown_columns
 from viamachinae.inspect.exports import CANDIDATES, MEMBERS, conform
+from viamachinae.inspect.pictures import Picture, counted, picture, render
 from viamachinae.inspect.projection import Directions
+from viamachinae.inspect.vetting import VERDICTS, Vetting
 from viamachinae.sky import Patch
 
 
@@ -81,15 +73,10 @@ class Report:
         At least one.
     candidates, members : Table
         With the columns of `exports.CANDIDATES` and `exports.MEMBERS`.
-    background : mapping of str to Table
-        For a candidate's name, fiducial stars of its best patch with `ra`, `dec`, `pmra`,
-        `pmdec` and photometry; drawn in grey.
     max_figures : int
-        Candidates, best first, that get figures.
-    photometry : tuple of str
-        The catalogue's columns that the scan took as colour and magnitude. The diagram shows the
-        columns `colour` and `mag` of a table or, where it has none, those of these names; stars
-        of a table with neither have no photometry.
+        Candidates, best first, that have a dossier.
+    verdicts : mapping of str to Vetting
+        What was said last, by the candidate's name.
     """
 
     name: str
@@ -97,9 +84,8 @@ class Report:
     patches: Sequence[PatchRecord]
     candidates: Table
     members: Table
-    background: Mapping[str, Table] = field(default_factory=dict)
     max_figures: int = 50
-    photometry: tuple[str, str] = GAIA_PHOTOMETRY
+    verdicts: Mapping[str, Vetting] = field(default_factory=dict)
 
 
 def page(report: Report) -> str:
@@ -108,8 +94,7 @@ def page(report: Report) -> str:
     Raises
     ------
     ValueError
-        If there is no patch, a table lacks a column, an outcome is unknown, or a candidate that
-        gets figures has no member.
+        If there is no patch, a table lacks a column, or an outcome is unknown.
     """
     unknown = {record.outcome for record in report.patches} - set(maps.OUTCOMES)
     if unknown:
@@ -119,18 +104,22 @@ def page(report: Report) -> str:
     candidates = conform(report.candidates, CANDIDATES)
     candidates.sort("rank")
     members = conform(report.members, MEMBERS)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("viamachinae.inspect"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("index.html.j2").render(
+    columns = shown_columns(candidates.colnames)
+    return render(
+        "index.html.j2",
         name=report.name,
         summary=_summary(report),
         maps=_maps(report, candidates, members),
-        candidates=_dossiers(report, candidates, members),
+        columns=columns,
+        rows=[
+            (
+                str(row["candidate"]),
+                position < report.max_figures,
+                cells(row, columns, report.verdicts.get(str(row["candidate"]))),
+            )
+            for position, row in enumerate(candidates)
+        ],
+        verdicts=VERDICTS,
         max_figures=report.max_figures,
         patches=report.patches,
         provenance=report.provenance,
@@ -147,19 +136,6 @@ def _summary(report: Report) -> str:
     counts = [f"{outcomes.count(name)} {name}" for name in maps.OUTCOMES if name in outcomes]
     found = counted(len(report.candidates), "stream candidate", "stream candidates")
     return f"{found} in {counted(len(outcomes), 'patch', 'patches')} ({', '.join(counts)})."
-
-
-def _dossiers(report: Report, candidates: Table, members: Table) -> list[Dossier]:
-    result = []
-    for position, row in enumerate(candidates):
-        pictures: list[Picture] = []
-        if position < report.max_figures:
-            name = str(row["candidate"])
-            own = members[members["candidate"] == name]
-            stars = layers(own, report.background.get(name), report.photometry)
-            pictures = panels(name, stars, report.photometry)
-        result.append(dossier(row[[field.name for field in CANDIDATES]], pictures))
-    return result
 
 
 def _maps(report: Report, candidates: Table, members: Table) -> list[Picture]:

@@ -60,9 +60,6 @@ def circle(ra: float, dec: float, radius_deg: float, n: int = 121) -> Directions
 def great_circle(stars: Directions, n: int = 181) -> Directions:
     """The arc of the great circle nearest to the stars, as long as they reach.
 
-    Its pole is the direction of smallest scatter: the eigenvector of the smallest eigenvalue of
-    the sum of n nᵀ over the stars' unit vectors n (least squares in sine of the distance).
-
     Parameters
     ----------
     stars : Directions
@@ -71,14 +68,33 @@ def great_circle(stars: Directions, n: int = 181) -> Directions:
         Points on the arc.
     """
     xyz = vectors(stars)
-    pole = np.linalg.eigh(xyz.T @ xyz).eigenvectors[:, 0]
-    towards = xyz.sum(axis=0)
-    first = towards - pole * (pole @ towards)
-    first /= np.linalg.norm(first)
+    pole, first = pole_and_middle(xyz)
     second = np.cross(pole, first)
     along = np.arctan2(xyz @ second, xyz @ first)
     angles = np.linspace(along.min(), along.max(), n)[:, None]
     return directions(np.cos(angles) * first + np.sin(angles) * second)
+
+
+def pole_and_middle(xyz: Array) -> tuple[Array, Array]:
+    """The great circle nearest to stars: its pole, and the middle of the stars upon it.
+
+    The pole is the direction of smallest scatter: the eigenvector of the smallest eigenvalue of
+    the sum of n nᵀ over the stars' unit vectors n (least squares in sine of the distance).
+
+    Parameters
+    ----------
+    xyz : float64 array of shape (n, 3)
+        Unit vectors of at least one star.
+
+    Returns
+    -------
+    two float64 arrays of shape (3,)
+        Unit vectors.
+    """
+    pole = np.linalg.eigh(xyz.T @ xyz).eigenvectors[:, 0]
+    towards = xyz.sum(axis=0)
+    middle = towards - pole * (pole @ towards)
+    return pole, middle / np.linalg.norm(middle)
 
 
 def local_axes(figure: Figure, ra: float, dec: float, radius_deg: float) -> WCSAxes:

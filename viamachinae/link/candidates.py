@@ -16,7 +16,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from viamachinae.config import CandidateConfig
-from viamachinae.link.hough import Floats, Ints
+from viamachinae.link.hough import Bools, Floats, Ints
 from viamachinae.link.members import (
     STAR_UNITS,
     Members,
@@ -110,6 +110,7 @@ def find_candidates(linked: Sequence[LinkedPatch], config: CandidateConfig) -> C
         "dec": dec,
         "pmra": pmra,
         "pmdec": pmdec,
+        "edge": _at_edge(label, best, found, patches, config.edge_margin_deg),
     }
     units = {name: STAR_UNITS[name] for name in ("ra", "dec", "pmra", "pmdec")}
     return Candidates(
@@ -211,6 +212,16 @@ def _feet(
     foot_x, foot_y = r * np.sin(theta) + t * np.cos(theta), t * np.sin(theta) - r * np.cos(theta)
     place = patch.from_frame(foot_x, foot_y, still, still)
     return np.hypot(x - foot_x, y - foot_y), place.ra, place.dec
+
+
+def _at_edge(
+    label: Ints, best: Ints, found: Protostreams, patches: Sequence[Patch], margin_deg: float
+) -> Bools:
+    """Whether all best lines of each candidate lie within a margin of the rim of their disc."""
+    radius = np.array([patch.evaluation_radius_deg for patch in patches])
+    inner = np.abs(found.r_deg[best]) <= radius[found.patch[best]] - margin_deg
+    at_edge: Bools = np.bincount(label[best], weights=inner) == 0
+    return at_edge
 
 
 def _lineage(

@@ -97,7 +97,7 @@ def find_protoclusters(rois: Rois, plane: HoughPlane, config: LinkConfig) -> pa.
     plane : HoughPlane
         The one in which the lines of `rois` were found.
     config : LinkConfig
-        Its `protoclusters` and `protostreams`.
+        Its `protoclusters`, `protostreams` and `clumps`.
 
     Returns
     -------
@@ -108,9 +108,12 @@ def find_protoclusters(rois: Rois, plane: HoughPlane, config: LinkConfig) -> pa.
         `roi` lists the rows of the ROIs, seed first; `source_id` each star of their lists once,
         ascending, with `on_line` and its largest `log_ratio` in these ROIs.
     """
+    usable = np.ones(len(rois.source_id), dtype=np.bool_)
+    if config.clumps.veto:
+        usable = np.asarray(rois.lines["clump_share"]) <= config.clumps.max_share
     clusters = [
         cluster
-        for cluster in grow_clusters(rois, plane, config.protoclusters.max_pm_distance)
+        for cluster in grow_clusters(rois, plane, config.protoclusters.max_pm_distance, usable)
         if cluster.sigma >= config.protoclusters.min_sigma
     ]
     clusters.sort(key=lambda cluster: (-cluster.sigma, cluster.rois[0]))
@@ -122,12 +125,16 @@ def find_protoclusters(rois: Rois, plane: HoughPlane, config: LinkConfig) -> pa.
     return pa.Table.from_pylist(rows, schema=PROTOCLUSTERS_SCHEMA)
 
 
-def grow_clusters(rois: Rois, plane: HoughPlane, max_pm_distance: float) -> list[Cluster]:
+def grow_clusters(
+    rois: Rois, plane: HoughPlane, max_pm_distance: float, usable: Bools | None = None
+) -> list[Cluster]:
     """All clusters that the rule of this module gives, in the order of their seeds.
 
-    Every ROI is in one of them, alone if nothing joins it.
+    Every ROI is in one of them, alone if nothing joins it; one that is not `usable` is in none.
     """
     pool = _pool(rois, plane)
+    if usable is not None:
+        pool.free[~usable] = False
     sigma = np.asarray(rois.lines["sigma"])
     clusters = []
     for seed in np.lexsort((np.arange(len(sigma)), -sigma)):

@@ -11,6 +11,7 @@ from astropy.table import Table
 
 from viamachinae.config import LinkConfig, RoiConfig, Scan
 from viamachinae.errors import BadInputError
+from viamachinae.link.clumps import densest_share
 from viamachinae.link.hough import Bools, Floats, HoughPlane, Ints
 from viamachinae.link.lines import Lines, find_lines
 from viamachinae.score.features import OTHER_PM
@@ -29,6 +30,7 @@ LINES_SCHEMA = pa.schema(
         pa.field("pm_phi_std", pa.float64(), metadata=MASYR),
         pa.field("pm_lam_mean", pa.float64(), metadata=MASYR),
         pa.field("pm_lam_std", pa.float64(), metadata=MASYR),
+        pa.field("clump_share", pa.float64()),
     ]
 )
 
@@ -41,7 +43,8 @@ class Rois(NamedTuple):
     lines : pyarrow.Table
         One row an ROI, of `LINES_SCHEMA`: scan, lower edges of signal region and window, line
         (theta, r, sigma_L, stars on it), mean and standard deviation of the proper motions of
-        the stars on the line. An ROI is known by its row.
+        the stars on the line, the largest share of these in a disc of the size of a clump. An
+        ROI is known by its row.
     source_id : int64 array of shape (n_rois, n_stars)
         The stars of highest score, best first.
     phi, lam, pm_phi, pm_lam, log_ratio : float64 arrays of shape (n_rois, n_stars)
@@ -116,7 +119,10 @@ def regions_of_interest(
         for name in ("pm_phi", "pm_lam")
         for moment, value in zip(("mean", "std"), _moments(column[name], on_line), strict=True)
     }
-    lines = pa.table({**edges, **_line_columns(found), **moments}, schema=LINES_SCHEMA)
+    clumps = _clump_shares(column["phi"], column["lam"], on_line, config.clumps.radius_deg)
+    lines = pa.table(
+        {**edges, **_line_columns(found), **moments, "clump_share": clumps}, schema=LINES_SCHEMA
+    )
     source_id = np.asarray(stars["source_id"], dtype=np.int64)[row]
     return Rois(lines, source_id, **column, log_ratio=log_ratio, on_line=on_line)
 
@@ -213,6 +219,13 @@ def _line_columns(found: Lines) -> dict[str, Floats | Ints]:
         "sigma": found.sigma,
         "n_line": found.n_line,
     }
+
+
+def _clump_shares(phi: Floats, lam: Floats, on_line: Bools, radius_deg: float) -> Floats:
+    """`densest_share` of the line stars of each ROI, on the flat patch."""
+    points = np.stack([phi, lam], axis=-1)
+    shares = [densest_share(p[on], radius_deg) for p, on in zip(points, on_line, strict=True)]
+    return np.array(shares, dtype=np.float64)
 
 
 def _moments(values: Floats, chosen: Bools) -> tuple[Floats, Floats]:

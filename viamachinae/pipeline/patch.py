@@ -6,18 +6,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from viamachinae.config import Scan, ScanConfig
+from viamachinae.disk import atomic
 from viamachinae.errors import BadInputError, UnprocessableError
 from viamachinae.link.hough import hough_plane
 from viamachinae.link.protoclusters import find_protoclusters
 from viamachinae.link.roi import regions_of_interest
+from viamachinae.pipeline.checkpoints import Checkpoints
 from viamachinae.pipeline.events import Watcher, unwatched
+from viamachinae.pipeline.extent import WHOLE, Extent, recorded
 from viamachinae.pipeline.sources import input_fingerprint, open_source
-from viamachinae.pipeline.stage import STAGE_NAMES, Advance, Ending, Stage, Task, run_task
+from viamachinae.pipeline.stage import (
+    Advance,
+    Ending,
+    StageName,
+    Task,
+    run_task,
+    stage_places,
+)
+from viamachinae.pipeline.stages import LINES, PREPROCESS, SCORE, TRAIN
+from viamachinae.pipeline.stopping import softly
 from viamachinae.preprocess.patch import needed_columns, preprocess
 from viamachinae.score import method
 from viamachinae.score.features import feature_matrix
@@ -26,40 +37,9 @@ from viamachinae.score.patch_stars import PatchStars
 from viamachinae.score.regions import all_regions, signal_regions, why_none
 from viamachinae.score.trained import load_flows, save_flows
 from viamachinae.sky import Patch, tile
-from viamachinae.store.files import atomic, read_arrow, read_table, write_json, write_table
-from viamachinae.store.records import Record
+from viamachinae.store.files import read_arrow, read_table, write_json, write_table
+from viamachinae.store.records import SETTLED, Record
 from viamachinae.store.run import RunFolder
-
-
-def _training_options(config: ScanConfig) -> list[Any]:
-    # Where, by what engine and in how large stacks flows train does not decide what they become.
-    unimportant = {"device", "engine", "stack_size", "preset"}
-    train = config.train.model_dump(mode="json", exclude=unimportant)
-    return [
-        train,
-        config.score.model_dump(mode="json"),
-        config.preprocess.features,
-        config.seed,
-        config.regions.model_dump(mode="json", exclude={"scans"}),
-    ]
-
-
-PREPROCESS = Stage(
-    "preprocess",
-    ("sky", "dust", "catalog", "query", "preprocess", "simulate"),
-    lambda config: [config.sky.model_dump(mode="json"), config.preprocess.model_dump(mode="json")],
-)
-TRAIN = Stage("train", ("flows", "score"), _training_options)
-SCORE = Stage("score", ("flows", "score"), lambda config: config.score.model_dump(mode="json"))
-LINES = Stage(
-    "lines",
-    ("link",),
-    lambda config: [
-        config.link.model_dump(mode="json", exclude={"candidates"}),
-        config.sky.evaluation_radius_deg,
-        config.regions.scans,
-    ],
-)
 
 
 @contextmanager
@@ -87,58 +67,62 @@ def patch(
     config: ScanConfig,
     out: Path,
     patch_id: str,
-    stage: str | None = None,
+    extent: Extent = WHOLE,
     *,
     watch: Watcher = unwatched,
     fingerprint: str | None = None,
 ) -> list[Record]:
-    """Bring a patch up to date, as far as a stage; what an earlier run did is kept.
+    """Bring a patch up to date; what an earlier run did is kept.
 
     Parameters
     ----------
     out : Path
         The run folder.
-    stage : str, optional
-        The last stage to run; by default all.
+    extent : Extent
+        The stages to run; by default all.
     fingerprint : str, optional
         What `input_fingerprint` gives, where the caller knows it already.
 
     Returns
     -------
     list of Record
-        How each stage ended, in order.
+        How each of these stages ended, in order.
 
     Raises
     ------
     BadInputError
         If the tiling does not hold the patch, or the source cannot be used.
     """
-    if stage is not None and stage not in STAGE_NAMES:
-        raise BadInputError(f"--stage {stage}: must be one of {', '.join(STAGE_NAMES)}")
     known = {one.id: one for one in tile(config.sky)}
     if patch_id not in known:
         raise BadInputError(
             f"{patch_id}: is no patch of this tiling; `viamachinae plan` lists the ids it holds"
         )
     work = _Work(RunFolder(out), config, known[patch_id], watch)
-    last = STAGE_NAMES.index(stage) if stage else len(STAGE_NAMES) - 1
     with one_thread():
-        known_input = fingerprint or input_fingerprint(config, open_source(config))
-        return _through_stages(work, known_input, last)
+        return _through_stages(work, extent, fingerprint)
 
 
-def _through_stages(work: _Work, fingerprint: str, last: int) -> list[Record]:
-    prepared = _preprocess(work, fingerprint)
-    records, scored = [prepared], []
-    for scan in work.config.regions.scans if last > 0 else []:
-        trained = _train(work, scan, prepared)
-        records.append(trained)
-        if last > 1:
-            scored.append(_score(work, scan, prepared, trained))
-            records.append(scored[-1])
-    if last == len(STAGE_NAMES) - 1:
-        records.append(_lines(work, prepared, scored))
-    return records
+def _through_stages(work: _Work, extent: Extent, fingerprint: str | None) -> list[Record]:
+    wanted, where = extent.places(work.config), work.patch.id
+    ended: dict[tuple[StageName, Scan | None], Record] = {}
+    for stage, scan in stage_places(work.config):
+        if (stage, scan) not in wanted:
+            ended[stage, scan] = recorded(work.run, stage, where, scan)
+            continue
+        prepared = ended.get(("preprocess", None))
+        if prepared is None:
+            known = fingerprint or input_fingerprint(work.config, open_source(work.config))
+            record = _preprocess(work, known)
+        elif scan is None:
+            scored = [one for (name, _), one in ended.items() if name == "score"]
+            record = _lines(work, prepared, scored)
+        elif stage == "train":
+            record = _train(work, scan, prepared)
+        else:
+            record = _score(work, scan, prepared, ended["train", scan])
+        ended[stage, scan] = record
+    return [ended[place] for place in wanted]
 
 
 def _preprocess(work: _Work, fingerprint: str) -> Record:
@@ -186,7 +170,10 @@ def _train(work: _Work, scan: Scan, prepared: Record) -> Record:
             features=features,
             held_out=config.train.held_out,
         )
-        trained, history = method.train(stars, regions, config.train, config.score, advance)
+        with softly():
+            trained, history = method.train(
+                stars, regions, config.train, config.score, advance, checkpoints
+            )
         health = health_table(trained, stars, config.train.health, config.train.device)
         ill = health[health["problem"] != ""]
         with atomic(flows_path) as temporary:
@@ -204,7 +191,14 @@ def _train(work: _Work, scan: Scan, prepared: Record) -> Record:
         )
 
     outputs = [flows_path, training_path, health_path]
-    return run_task(Task(TRAIN, run, config, [prepared], outputs, do, where.id, scan), work.watch)
+    task = Task(TRAIN, run, config, [prepared], outputs, do, where.id, scan)
+    checkpoints = Checkpoints(
+        run.checkpoints(where.id, scan), task.identity(), config.train.checkpoint_seconds
+    )
+    record = run_task(task, work.watch)
+    if record.outcome in SETTLED:
+        checkpoints.clear()
+    return record
 
 
 def _score(work: _Work, scan: Scan, prepared: Record, trained: Record) -> Record:

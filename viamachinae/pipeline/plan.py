@@ -6,19 +6,22 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Table
 
 from viamachinae.catalog.release import RELEASES
 from viamachinae.config import RegionsConfig, Scan, ScanConfig, TrainConfig
-from viamachinae.pipeline.sources import checked_source
+from viamachinae.errors import BadInputError
+from viamachinae.pipeline.sources import checked_source, open_source
 from viamachinae.pipeline.trial import Trial, run_trial
 from viamachinae.preprocess.patch import needed_columns, preprocess
+from viamachinae.query.archive import ArchiveSource
+from viamachinae.query.disc import Disc
 from viamachinae.query.source import Source
 from viamachinae.score.regions import signal_regions
-from viamachinae.sky import DustyPatch, Patch, tile
+from viamachinae.sky import Patch, tile
 
 # Stars from which the distribution of proper motions in a patch is estimated.
 SAMPLE = 20_000
@@ -88,16 +91,24 @@ def total(plans: Sequence[PatchPlan]) -> Needs:
     return Needs(**{**sums, "memory_bytes": max((one.memory_bytes for one in plans), default=0)})
 
 
-def as_json(plans: Sequence[PatchPlan], left_out: Sequence[DustyPatch]) -> dict[str, Any]:
-    """Everything for a JSON file: ``patches``, those ``left_out`` with a reason, and ``total``."""
-    return {
-        "patches": [
-            {"patch": one.patch.id, "ra": one.patch.ra, "dec": one.patch.dec, **one.as_dict()}
-            for one in plans
-        ],
-        "left_out": [{"patch": patch.id, "reason": reason} for patch, reason in left_out],
-        "total": total(plans).as_dict(),
-    }
+def adql(config: ScanConfig) -> dict[str, list[str]]:
+    """The queries that a scan would send to the archive, by patch; nothing is sent.
+
+    Raises
+    ------
+    BadInputError
+        If the source is no archive.
+    """
+    source = open_source(config)
+    if not isinstance(source, ArchiveSource):
+        raise BadInputError(
+            f"query.source is {config.query.source}, which is asked in no ADQL; --adql needs "
+            "query.source: archive"
+        )
+    patches = tile(config.sky)
+    discs = [Disc(patch.ra, patch.dec, patch.radius_deg) for patch in patches]
+    queries = source.queries(discs)
+    return {patch.id: texts for patch, texts in zip(patches, queries, strict=True)}
 
 
 def plan(config: ScanConfig) -> list[PatchPlan]:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from viamachinae.config import ScanConfig
+from viamachinae.disk import remove_leftovers
 from viamachinae.errors import BadInputError
 from viamachinae.options import to_yaml
-from viamachinae.pipeline.events import Event, Watcher, unwatched
+from viamachinae.pipeline.batch import batch
+from viamachinae.pipeline.configs import keep_config
+from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.link import link
-from viamachinae.pipeline.patch import patch as run_patch
-from viamachinae.pipeline.sources import checked_source, input_fingerprint
+from viamachinae.pipeline.sources import checked_source
 from viamachinae.pipeline.status import is_good, write_status
-from viamachinae.pipeline.workers import work_through
 from viamachinae.query.source import Source
 from viamachinae.score.evaluation import choose_device
 from viamachinae.simulate.source import SimulatedSky
 from viamachinae.sky import dusty_patches, tile
-from viamachinae.store.files import remove_leftovers, write_table, write_text
-from viamachinae.store.records import Record, provenance, write_record
+from viamachinae.store.files import write_table, write_text
+from viamachinae.store.records import Record
 from viamachinae.store.run import RunFolder
 
 logger = logging.getLogger("viamachinae.pipeline")
@@ -66,14 +66,9 @@ def scan(
     """
     source = prepare(config, out)
     patches = [patch.id for patch in tile(config.sky)]
-    job = functools.partial(_job, config, out, input_fingerprint(config, source))
-    records = work_through(
-        job,
-        patches,
-        min(workers or default_workers(config), len(patches)),
-        watch,
-        functools.partial(_mourn, RunFolder(out)),
-        fail_fast,
+    at_once = min(workers or default_workers(config), len(patches))
+    records = batch(
+        config, out, patches, workers=at_once, apart=at_once > 1, fail_fast=fail_fast, watch=watch
     )
     write_status(config, out)
     if all(record.outcome == "no_work" for ended in records.values() for record in ended[:1]):
@@ -99,7 +94,10 @@ def prepare(config: ScanConfig, out: Path) -> Source:
         logger.warning("patch %s is left out: %s", patch.id, reason)
     run = RunFolder(out)
     remove_leftovers(out)
-    write_text(run.config, to_yaml(config))
+    # Unchanged, the file keeps its time: a workflow looks at that.
+    if not run.config.is_file() or run.config.read_text(encoding="utf-8") != to_yaml(config):
+        write_text(run.config, to_yaml(config))
+    keep_config(run, config)
     if isinstance(source, SimulatedSky):
         write_table(run.truth, source.truth())
     return source
@@ -110,27 +108,3 @@ def default_workers(config: ScanConfig) -> int:
     if choose_device(config.train.device).type == "cuda":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _job(
-    config: ScanConfig, out: Path, fingerprint: str, patch: str, watch: Watcher
-) -> list[Record]:
-    return run_patch(config, out, patch, watch=watch, fingerprint=fingerprint)
-
-
-def _mourn(run: RunFolder, patch: str, last: Event | None, cause: str) -> list[Record]:
-    """Record the stage in which the process of a patch died."""
-    record = Record(
-        stage=last.stage if last else "preprocess",
-        patch=patch,
-        scan=last.scan if last else None,
-        outcome="failed",
-        reason=cause,
-        seconds=0.0,
-        key="",
-        inputs={},
-        outputs={},
-        provenance=provenance(),
-    )
-    write_record(run.record(record.stage, patch, record.scan), record)
-    return [record]

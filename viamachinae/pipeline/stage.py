@@ -7,12 +7,16 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from viamachinae.config import Scan, ScanConfig
-from viamachinae.errors import BadInputError, UnprocessableError
+from viamachinae.errors import ArchiveError, BadInputError, UnprocessableError
+from viamachinae.pipeline.configs import keep_config
 from viamachinae.pipeline.events import Event, Watcher
+from viamachinae.pipeline.memory import PeakMemory, device_name
+from viamachinae.score.evaluation import choose_device
 from viamachinae.store.files import content_hash, file_hash, write_text
 from viamachinae.store.records import (
     Outcome,
@@ -45,11 +49,18 @@ class Stage:
         Folders and modules of the package whose code decides the outputs.
     options : callable
         The part of the configuration that decides the outputs.
+    on_device : bool
+        Whether it computes on the device of training.
     """
 
     name: str
     rooms: tuple[str, ...]
     options: Callable[[ScanConfig], Any]
+    on_device: bool = False
+
+    def key(self, config: ScanConfig) -> str:
+        """Hash of the options and the code that decide the outputs."""
+        return content_hash([self.options(config), code_hash(self.rooms)])
 
 
 def stage_places(config: ScanConfig) -> list[tuple[StageName, Scan | None]]:
@@ -91,10 +102,6 @@ class Task:
         """Where the done-record stands."""
         return self.run.record(self.stage.name, self.patch, self.scan)
 
-    def key(self) -> str:
-        """Hash of the options and the code that decide the outputs."""
-        return content_hash([self.stage.options(self.config), code_hash(self.stage.rooms)])
-
     def inputs(self) -> dict[str, str]:
         """Hashes of the inputs, and how the stages that made them ended."""
         found = dict(self.outer)
@@ -104,6 +111,10 @@ class Task:
                 record.outcome
             )
         return found
+
+    def identity(self) -> str:
+        """Hash of all that decides the outputs."""
+        return content_hash([self.stage.key(self.config), self.inputs()])
 
     def made(self) -> dict[str, str]:
         """Hashes of the outputs as they stand."""
@@ -133,13 +144,13 @@ def run_task(task: Task, watch: Watcher) -> Record:
     BadInputError
         If the work finds that the user's input cannot be used for any patch.
     """
-    key, inputs = task.key(), task.inputs()
+    key, inputs = task.stage.key(task.config), task.inputs()
     previous = read_record(task.record_path)
     if previous is not None and previous.is_current(task.run.root, key, inputs):
         watch(task.event("skip", record=previous))
         return previous
     watch(task.event("start"))
-    begin = time.monotonic()
+    begin, peak = time.monotonic(), PeakMemory()
     outcome, reason = _inherited(task.upstream) or _attempt(task, watch)
     record = Record(
         stage=task.stage.name,
@@ -151,11 +162,25 @@ def run_task(task: Task, watch: Watcher) -> Record:
         key=key,
         inputs=inputs,
         outputs=task.made() if outcome in ("done", "partial") else {},
-        provenance=provenance(),
+        provenance=_provenance(task),
+        device=_device(task),
+        memory_bytes=peak.host_bytes(),
+        device_memory_bytes=peak.device_bytes(),
     )
     _keep(task.record_path, record)
     watch(task.event("end", record=record))
     return record
+
+
+def _provenance(task: Task) -> dict[str, str]:
+    """Versions and machine, when it ended, and under which name its configuration is kept."""
+    ended = datetime.now(UTC).isoformat(timespec="seconds")
+    kept = keep_config(task.run, task.config)
+    return {**provenance(), "ended": ended, "config": kept, "code": code_hash(task.stage.rooms)}
+
+
+def _device(task: Task) -> str:
+    return device_name(choose_device(task.config.train.device if task.stage.on_device else "cpu"))
 
 
 def _inherited(upstream: Sequence[Record]) -> Ending | None:
@@ -176,6 +201,8 @@ def _attempt(task: Task, watch: Watcher) -> Ending:
         raise
     except UnprocessableError as error:
         return "unprocessable", str(error)
+    except ArchiveError as error:
+        return "failed", str(error)
     except OSError as error:
         if error.errno in _FULL_DISK:
             return "failed", "no space left on the disk of the run folder; free some and run again"

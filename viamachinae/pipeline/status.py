@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,101 @@ def status(out: Path) -> list[Record]:
     BadInputError
         If `out` is no run folder.
     """
+    return _records(run_config(out), RunFolder(out))
+
+
+def run_config(out: Path) -> ScanConfig:
+    """The configuration of a run.
+
+    Raises
+    ------
+    BadInputError
+        If `out` is no run folder.
+    """
     run = RunFolder(out)
     if not run.config.is_file():
         raise BadInputError(f"{out}: is not a run folder (it has no config.yaml)")
-    return _records(read_config(run.config), run)
+    return read_config(run.config)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one stage of one patch stands.
+
+    Attributes
+    ----------
+    stage, patch, scan : str
+        Of what; `patch` is None for stages above the patches.
+    record : Record or None
+        How it ended; None if it did not, as yet.
+    log : Path
+        Where the details of a failure stand.
+    """
+
+    stage: str
+    patch: str | None
+    scan: str | None
+    record: Record | None
+    log: Path
+
+    @property
+    def outcome(self) -> str:
+        """The outcome, or ``waiting``."""
+        return self.record.outcome if self.record else "waiting"
+
+    @property
+    def reason(self) -> str:
+        """Why, where it is not plainly done."""
+        return self.record.reason if self.record else ""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it ended as done or without work, or may yet do so."""
+        return self.record is None or self.record.outcome in GOOD
+
+    def log_tail(self, lines: int = 5) -> str:
+        """The last lines of the details; empty where there are none."""
+        if self.is_good or not self.log.is_file():
+            return ""
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def as_row(self) -> dict[str, Any]:
+        """What scripts may want to know, as JSON can say it."""
+        row: dict[str, Any] = {"patch": self.patch, "stage": self.stage, "scan": self.scan}
+        row |= {"outcome": self.outcome, "reason": self.reason}
+        if self.record is not None:
+            row |= {
+                "seconds": self.record.seconds,
+                "memory_bytes": self.record.memory_bytes,
+                "device_memory_bytes": self.record.device_memory_bytes,
+                "device": self.record.device,
+                "host": self.record.provenance.get("host", ""),
+                "ended": self.record.provenance.get("ended", ""),
+            }
+        return {**row, "log": self.log_tail()}
+
+
+def standing(out: Path) -> list[Standing]:
+    """How every stage of every patch stands, in the order of the tiling; those above come last.
+
+    Raises
+    ------
+    BadInputError
+        If `out` is no run folder.
+    """
+    config, run = run_config(out), RunFolder(out)
+    places: list[tuple[str, str | None, str | None]] = [
+        (stage, patch.id, scan)
+        for patch in tile(config.sky)
+        for stage, scan in stage_places(config)
+    ]
+    places += [("link", None, None), ("inspect", None, None)]
+    found = []
+    for stage, patch, scan in places:
+        path = run.record(stage, patch, scan)
+        found.append(Standing(stage, patch, scan, read_record(path), path.with_suffix(".log")))
+    return found
 
 
 def patch_records(config: ScanConfig, run: RunFolder, patch: str) -> list[Record]:

@@ -8,13 +8,14 @@ import multiprocessing
 import signal
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from viamachinae.errors import BadInputError
 from viamachinae.pipeline.events import Event, Watcher
 from viamachinae.pipeline.status import is_good
+from viamachinae.pipeline.stopping import REQUEUE, listen
 from viamachinae.store.records import Record
 
 Job = Callable[[str, Watcher], list[Record]]
@@ -23,11 +24,13 @@ Mourn = Callable[[str, Event | None, str], list[Record]]
 
 @dataclass
 class _Worker:
+    """A process, and the patch that it works on; without one it is about to end."""
+
     process: multiprocessing.process.BaseProcess
     connection: Connection
-    patch: str
+    patch: str | None = None
     last: Event | None = None
-    records: list[Record] = field(default_factory=list)
+    records: list[Record] | None = None
 
 
 def work_through(
@@ -37,6 +40,7 @@ def work_through(
     watch: Watcher,
     mourn: Mourn,
     fail_fast: bool,
+    apart: bool,
 ) -> dict[str, list[Record]]:
     """Run `job` for every patch, at most `workers` at once.
 
@@ -49,6 +53,8 @@ def work_through(
         cause in words.
     fail_fast : bool
         Start no further patch once one did not end as done or without work.
+    apart : bool
+        Whether each patch gets a process of its own.
 
     Returns
     -------
@@ -59,27 +65,29 @@ def work_through(
     ------
     BadInputError
         If a job does; running jobs are stopped.
+    SystemExit
+        If a process was asked to end: all have saved what they could.
     """
-    if workers == 1:
+    if not apart:
         return _in_process(job, patches, watch, fail_fast)
     waiting, running = deque(patches), list[_Worker]()
     finished: dict[str, list[Record]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                running.append(_start(job, waiting.popleft()))
+                running.append(_start(job))
+                _give_next(running[-1], waiting)
             ready = wait([worker.connection for worker in running])
             for worker in [w for w in running if w.connection in ready]:
-                if _listen(worker, watch):
+                if not _listen(worker, watch):
+                    running.remove(worker)
+                    _bury(worker, mourn)
+                if worker.patch is None or worker.records is None:
                     continue
-                worker.process.join()
-                running.remove(worker)
-                if worker.process.exitcode != 0:
-                    cause = _cause(worker.process.exitcode)
-                    worker.records = mourn(worker.patch, worker.last, cause)
                 finished[worker.patch] = worker.records
                 if fail_fast and not is_good(worker.records):
                     waiting.clear()
+                _give_next(worker, waiting)
     finally:
         for worker in running:
             worker.process.terminate()
@@ -98,14 +106,39 @@ def _in_process(
     return finished
 
 
-def _start(job: Job, patch: str) -> _Worker:
+def _start(job: Job) -> _Worker:
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
+    ours, theirs = context.Pipe()
     level = logging.getLogger("viamachinae").getEffectiveLevel()
-    process = context.Process(target=_run, args=(job, patch, theirs, level), daemon=True)
+    process = context.Process(target=_run, args=(job, theirs, level), daemon=True)
     process.start()
     theirs.close()
-    return _Worker(process, ours, patch)
+    return _Worker(process, ours)
+
+
+def _give_next(worker: _Worker, waiting: deque[str]) -> None:
+    """Let a worker go on with the next patch that waits, or end."""
+    worker.patch = worker.last = worker.records = None
+    if not worker.process.is_alive():
+        return
+    following = waiting.popleft() if waiting else None
+    try:
+        worker.connection.send(following)
+    except OSError:
+        # It died meanwhile, as the end of its connection will tell.
+        waiting.extendleft([following] if following else [])
+    else:
+        worker.patch = following
+
+
+def _bury(worker: _Worker, mourn: Mourn) -> None:
+    """Take note of the end of a worker, and of the patch that it may have left."""
+    worker.process.join()
+    if worker.process.exitcode == REQUEUE:
+        raise SystemExit(REQUEUE)
+    if worker.patch is not None:
+        cause = _cause(worker.process.exitcode)
+        worker.records = mourn(worker.patch, worker.last, cause)
 
 
 class _Teller:
@@ -134,18 +167,22 @@ class _Log(logging.Handler):
         self.teller.tell("log", record)
 
 
-def _run(job: Job, patch: str, connection: Connection, level: int) -> None:
-    """Body of a worker process."""
+def _run(job: Job, connection: Connection, level: int) -> None:
+    """Body of a worker process: one patch after the other."""
     # The parent answers Ctrl-C for all; a worker ends when it is told to.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    listen()
     teller = _Teller(connection)
     logger = logging.getLogger("viamachinae")
     logger.setLevel(level)
     logger.addHandler(_Log(teller))
     try:
-        teller.tell("records", job(patch, lambda event: teller.tell("event", event)))
+        while (patch := _receive(connection)) is not None:
+            teller.tell("records", job(patch, lambda event: teller.tell("event", event)))
     except BadInputError as error:
         teller.tell("bad_input", str(error))
+    except EOFError:
+        return  # the parent is gone
 
 
 def _listen(worker: _Worker, watch: Watcher) -> bool:
@@ -166,13 +203,12 @@ def _listen(worker: _Worker, watch: Watcher) -> bool:
     return True
 
 
-def _receive(connection: Connection) -> tuple[str, Any]:
+def _receive(connection: Connection) -> Any:
     try:
-        message: tuple[str, Any] = connection.recv()
+        return connection.recv()
     except OSError:
         # A writer killed in mid-message leaves a torn one.
         raise EOFError from None
-    return message
 
 
 def _cause(exitcode: int | None) -> str:

@@ -11,7 +11,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
-Effect = Literal["drop", "mark"]
+Effect = Literal["drop", "mark", "label"]
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,12 @@ class CutFlowRow:
     ----------
     rule : str
         Its name.
-    effect : {"drop", "mark"}
-        Stars that fail are gone (drop), or stay but are not fiducial (mark).
+    effect : {"drop", "mark", "label"}
+        Stars that fail are gone (drop), stay but are not fiducial (mark), or only get a name
+        (label).
     n_before, n_after : int
-        Stars that fulfil all rules before this one, and those that fulfil this one too.
+        Stars that fulfil all rules of this effect before this one, and those that fulfil this
+        one too.
     n_missing : int
         Stars among `n_before` without the value that the rule looks at.
     applied : bool
@@ -98,7 +100,7 @@ def apply(rules: Iterable[Rule], n_stars: int, effect: Effect) -> tuple[Mask, li
         All over the same stars.
     n_stars : int
         Number of stars.
-    effect : {"drop", "mark"}
+    effect : {"drop", "mark", "label"}
         What the caller does with stars that fail.
 
     Returns

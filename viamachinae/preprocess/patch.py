@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import astropy.units as u
 import numpy as np
@@ -14,6 +14,7 @@ from viamachinae.config import PreprocessConfig
 from viamachinae.preprocess.astrometry import in_frame
 from viamachinae.preprocess.cutflow import CutFlow, apply
 from viamachinae.preprocess.cuts import fiducial_rules, usable_rules
+from viamachinae.preprocess.masks import at_known
 from viamachinae.preprocess.photometry import dereddening_columns, photometry, require_features
 from viamachinae.sky import Patch
 
@@ -35,6 +36,7 @@ _UNITS = {
     "colour": u.mag,
     "mag": u.mag,
     "ebv": u.mag,
+    "known": None,
     "fiducial": None,
 }
 
@@ -99,25 +101,34 @@ def preprocess(
         (deg), ``pmra``, ``pmdec`` (mas/yr), ``phot_g_mean_mag``, ``bp_rp`` (mag, NaN where the
         catalogue lacks them; as observed), ``phi``, ``lam`` (deg), ``pm_phi``, ``pm_lam``
         (mas/yr), ``colour``, ``mag`` (only where their columns are there; dereddened where the
-        configuration says so, and then with ``ebv``, mag), all float64, and ``fiducial`` (bool);
+        configuration says so, and then with ``ebv``, mag), all float64, ``known`` (name of the
+        known object at the star or empty; only where a mask labels), and ``fiducial`` (bool);
         no rows where the disc is empty. `cutflow`: every rule in order.
 
     Raises
     ------
     BadInputError
-        If the column of a feature is not there, or a map of E(B-V) cannot be read.
+        If the column of a feature is not there, a map of E(B-V) cannot be read, or a mask names
+        an unknown object.
     """
     require_features(config, stars.colnames, f"the catalogue of patch {patch.id}")
     columns = _columns(stars, patch, config, release)
     usable, dropped = apply(usable_rules(columns, patch.radius_deg, config), len(stars), "drop")
     columns = {name: values[usable] for name, values in columns.items()}
+    ids = np.asarray(stars["source_id"], dtype=np.int64)[usable]
+    by_mode = {m: [one for one in config.masks if one.mode == m] for m in ("mask", "label")}
+    kept, masked = apply(at_known(columns, patch, by_mode["mask"]).rules, len(ids), "drop")
+    ids, columns = ids[kept], {name: values[kept] for name, values in columns.items()}
+    known = at_known(columns, patch, by_mode["label"])
+    _, labelled = apply(known.rules, len(ids), "label")
     columns |= in_frame(patch, columns)._asdict()
     rules = fiducial_rules(columns, patch.evaluation_radius_deg, config)
     fiducial, marked = apply(rules, columns["r"].size, "mark")
-    cutflow = CutFlow((*dropped, *marked))
+    cutflow = CutFlow((*dropped, *masked, *labelled, *marked))
     _warn_of_rules_not_applied(cutflow, patch)
-    ids = np.asarray(stars["source_id"], dtype=np.int64)[usable]
-    output = {"source_id": ids, **columns, "fiducial": fiducial}
+    output: dict[str, NDArray[Any]] = {"source_id": ids, **columns, "fiducial": fiducial}
+    if by_mode["label"]:
+        output["known"] = known.name
     return Preprocessed(
         Table([Column(output[name], name, unit=_UNITS[name]) for name in _UNITS if name in output]),
         cutflow,

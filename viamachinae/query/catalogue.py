@@ -60,7 +60,7 @@ class CatalogueFile:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Path | str) -> Iterator[None]:
     """Turn whatever a parser raises on a damaged file into one sentence.
 
     Raises

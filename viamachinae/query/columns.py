@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,6 +15,14 @@ from viamachinae.catalog.release import GaiaColumn
 from viamachinae.errors import BadInputError
 
 _LISTED = 12
+
+# How a user tells which column of a file stands for one of Gaia's.
+Naming = Callable[[str], str]
+
+
+def in_config(name: str) -> str:
+    """The option of the configuration that names the file's column for Gaia's `name`."""
+    return f"query.columns: {{{name}: <name>}}"
 
 
 def masked_to_nan(values: NDArray[Any]) -> NDArray[Any]:
@@ -87,11 +95,13 @@ def refuse_repeated(
             raise BadInputError(f"{path} has {times} columns for the name '{name}'; {cure}")
 
 
-def missing_column(path: str, name: str, held: Iterable[str]) -> BadInputError:
+def missing_column(
+    path: str, name: str, held: Iterable[str], naming: Naming = in_config
+) -> BadInputError:
     """The error for a column that the file lacks; tells what is there and how to name it."""
     return BadInputError(
         f"{path} has no column '{name}'; {_what_is_there(name, list(held))}, so name the file's "
-        f"column with query.columns: {{{name}: <name>}}"
+        f"column with {naming(name)}"
     )
 
 
@@ -104,7 +114,9 @@ def _what_is_there(name: str, held: list[str]) -> str:
     return "its columns are " + ", ".join(held[:_LISTED]) + rest
 
 
-def check_type(path: str, own: str, dtype: np.dtype[Any], due: GaiaColumn | None) -> None:
+def check_type(
+    path: str, own: str, dtype: np.dtype[Any], due: GaiaColumn | None, naming: Naming = in_config
+) -> None:
     """Refuse text where a number is due, and floats where a whole number is.
 
     Raises
@@ -123,11 +135,13 @@ def check_type(path: str, own: str, dtype: np.dtype[Any], due: GaiaColumn | None
         wanted = due.name if due is not None else own
         raise BadInputError(
             f"{path} holds {held} in its column '{own}' where numbers are due; write the column "
-            f"anew as numbers, or name another with query.columns: {{{wanted}: <name>}}"
+            f"anew as numbers, or name another with {naming(wanted)}"
         )
 
 
-def unit_factor(path: str, own: str, unit: Any, due: GaiaColumn | None) -> float:
+def unit_factor(
+    path: str, own: str, unit: Any, due: GaiaColumn | None, naming: Naming = in_config
+) -> float:
     """What values in the file's `unit` are multiplied by to be in Gaia's unit.
 
     A file or column that states no unit, or one that astropy does not know, is taken to be in
@@ -146,6 +160,5 @@ def unit_factor(path: str, own: str, unit: Any, due: GaiaColumn | None) -> float
     except u.UnitConversionError as error:
         raise BadInputError(
             f"{path} gives its column '{own}' in {unit}, which is no unit for {due.name} "
-            f"({due.unit}); correct the unit, or name another column with query.columns: "
-            f"{{{due.name}: <name>}}"
+            f"({due.unit}); correct the unit, or name another column with {naming(due.name)}"
         ) from error

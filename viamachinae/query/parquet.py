@@ -30,7 +30,7 @@ def open_parquet(path: Path) -> CatalogueFile:
         units={},
         parts=[Part(*part) for part in zip(first, rows, strict=False)],
         read=partial(_read_row_group, path),
-        span=partial(_row_group_span, metadata, positions),
+        span=partial(row_group_span, metadata, positions),
     )
 
 
@@ -56,9 +56,10 @@ def _read_row_group(path: Path, index: int, names: Sequence[str]) -> dict[str, N
     return {name: masked_to_nan(arrow_values(table[name])) for name in names}
 
 
-def _row_group_span(
+def row_group_span(
     metadata: pa.parquet.FileMetaData, positions: Mapping[str, int], index: int, name: str
 ) -> tuple[float, float] | None:
+    """Least and largest value of a column in a row group; None where the footer tells not."""
     statistics = metadata.row_group(index).column(positions[name]).statistics
     if statistics is None or not statistics.has_min_max:
         return None

@@ -13,6 +13,7 @@ from astropy.table import Table
 
 from viamachinae.config import AnodeConfig, TrainConfig
 from viamachinae.flows.progress import Progress
+from viamachinae.flows.resume import Keeper
 from viamachinae.score.densities import fit_densities
 from viamachinae.score.evaluation import RegionScores, RegionStars, log_density
 from viamachinae.score.patch_stars import PatchStars
@@ -26,9 +27,10 @@ def train(
     config: TrainConfig,
     _options: AnodeConfig,
     on_step: Progress | None = None,
+    keeper: Keeper | None = None,
 ) -> tuple[Trained, Table]:
     """Fit both densities of every region; see `method.train`."""
-    return fit_densities(stars, regions, DENSITIES, config, on_step)
+    return fit_densities(stars, regions, DENSITIES, config, on_step, keeper)
 
 
 def evaluate(trained: Trained, row: int, stars: RegionStars) -> RegionScores:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from viamachinae.config import CathodeConfig, TrainConfig
 from viamachinae.flows.progress import Progress, part
+from viamachinae.flows.resume import Keeper, part_of
 from viamachinae.flows.stack import CHUNK, FlowStack
 from viamachinae.score.classifier import Classifiers, LabelledStars, fit_classifiers
 from viamachinae.score.conditions import ConditionDensity
@@ -42,9 +43,12 @@ def train(
     config: TrainConfig,
     options: CathodeConfig,
     on_step: Progress | None = None,
+    keeper: Keeper | None = None,
 ) -> tuple[Trained, Table]:
     """Fit the control density of every region, sample it, and fit the classifiers."""
-    trained, history = fit_densities(stars, regions, ["cr"], config, part(on_step, 0, 0.5))
+    trained, history = fit_densities(
+        stars, regions, ["cr"], config, part(on_step, 0, 0.5), part_of(keeper, "densities")
+    )
     device = choose_device(config.device)
     fitted = fit_classifiers(
         _sets(trained, stars, options, device),
@@ -53,6 +57,7 @@ def train(
         device=device,
         stack_size=config.stack_size,
         on_step=part(on_step, 0.5, 1),
+        keeper=part_of(keeper, "classifiers"),
     )
     course = history_table(fitted.records, fitted.courses)
     trained = replace(trained, method="cathode", learned=fitted.classifiers)

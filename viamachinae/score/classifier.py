@@ -20,8 +20,10 @@ from viamachinae.flows.classifiers import (
 )
 from viamachinae.flows.lanes import FitOptions
 from viamachinae.flows.progress import Progress, part
+from viamachinae.flows.resume import Keeper, part_of
 from viamachinae.flows.rows import Picked, Stars, Task
-from viamachinae.flows.training import EpochRecord, fit
+from viamachinae.flows.runs import EpochRecord
+from viamachinae.flows.training import fit
 from viamachinae.score.history import Course
 
 Array = NDArray[np.float64]
@@ -136,6 +138,7 @@ def fit_classifiers(
     device: torch.device,
     stack_size: int,
     on_step: Progress | None = None,
+    keeper: Keeper | None = None,
 ) -> Fitted:
     """Fit one classifier to each fold of each set; classes weigh the same.
 
@@ -151,6 +154,8 @@ def fit_classifiers(
         Most classifiers trained at once; bounds memory, not results.
     on_step : callable, optional
         Called about twice a second with the work done and to do.
+    keeper : Keeper, optional
+        Keeps the state of the training now and then, and has it go on from there.
     """
     options = FitOptions(
         learning_rate=config.learning_rate,
@@ -164,12 +169,13 @@ def fit_classifiers(
     weights: list[Tensor | None] = []
     records: list[EpochRecord] = []
     courses: list[Course] = []
-    for group in _groups(sets):
+    for number, group in enumerate(_groups(sets)):
         told = part(on_step, len(weights) / n_sets, (len(weights) + len(group)) / n_sets)
         learnable = [one for one in group if one.is_learnable]
         learned = iter(())
         if learnable:
-            fitted = _fit_group(learnable, config, options, device, told)
+            kept = part_of(keeper, str(number))
+            fitted = _fit_group(learnable, config, options, device, told, kept)
             records += [r._replace(flow=r.flow + len(courses)) for r in fitted.records]
             courses += fitted.courses
             learned = iter(fitted.classifiers.weights)
@@ -212,13 +218,16 @@ def _fit_group(
     options: FitOptions,
     device: torch.device,
     on_step: Progress | None,
+    keeper: Keeper | None,
 ) -> Fitted:
     points = [np.column_stack([one.x, signed_weights(one.is_data)]) for one in group]
     shared = torch.from_numpy(np.concatenate(points).astype(np.float32)).to(device)
     first = np.cumsum([0, *(len(one.x) for one in group)]).tolist()
     tasks = [task for one, row in zip(group, first, strict=False) for task in one.tasks(row)]
     shape = ClassifierArchitecture(group[0].x.shape[1], 0, 1, tuple(config.hidden))
-    fitted = fit(shape, Stars(shared, shared), tasks, options, on_step, engine=CLASSIFIERS)
+    fitted = fit(
+        shape, Stars(shared, shared), tasks, options, on_step, engine=CLASSIFIERS, keeper=keeper
+    )
     weights = fitted.weights.view(len(group), config.folds, *fitted.weights.shape[1:])
     courses = [
         Course(group[number // config.folds].region, f"fold {number % config.folds}", n_points)

@@ -14,6 +14,7 @@ from astropy.table import Table
 
 from viamachinae.config import CwolaConfig, TrainConfig
 from viamachinae.flows.progress import Progress
+from viamachinae.flows.resume import Keeper
 from viamachinae.score.classifier import Classifiers, LabelledStars, fit_classifiers
 from viamachinae.score.densities import fit_densities
 from viamachinae.score.evaluation import RegionScores, RegionStars, choose_device
@@ -30,6 +31,7 @@ def train(
     config: TrainConfig,
     options: CwolaConfig,
     on_step: Progress | None = None,
+    keeper: Keeper | None = None,
 ) -> tuple[Trained, Table]:
     """Fit the classifiers of every region against its sidebands; there is no flow."""
     trained, _ = fit_densities(stars, regions, [], config)
@@ -40,6 +42,7 @@ def train(
         device=choose_device(config.device),
         stack_size=config.stack_size,
         on_step=on_step,
+        keeper=keeper,
     )
     trained = replace(trained, method="cwola", learned=fitted.classifiers)
     return trained, history_table(fitted.records, fitted.courses)

@@ -15,6 +15,7 @@ from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.engines import Engine, choose_engine
 from viamachinae.flows.lanes import FitOptions
 from viamachinae.flows.progress import Progress
+from viamachinae.flows.resume import Keeper
 from viamachinae.flows.rows import Picked, Rows, Task
 from viamachinae.flows.splines import RationalQuadratic
 from viamachinae.flows.training import fit
@@ -63,6 +64,7 @@ def fit_densities(
     densities: Sequence[Density],
     config: TrainConfig,
     on_step: Progress | None = None,
+    keeper: Keeper | None = None,
 ) -> tuple[Trained, Table]:
     """Fit flows to the stars of every signal region, of every control region, or of both.
 
@@ -76,6 +78,8 @@ def fit_densities(
     config : TrainConfig
     on_step : callable, optional
         Called about twice a second with the star updates done and those to do in all.
+    keeper : Keeper, optional
+        Keeps the state of the training now and then, and has it go on from there.
 
     Returns
     -------
@@ -99,7 +103,13 @@ def fit_densities(
     if not tasks:
         return trained, history_table([], [])
     fitted = fit(
-        architecture, stars.split(device), tasks, fit_options(config), on_step, engine=engine
+        architecture,
+        stars.split(device),
+        tasks,
+        fit_options(config),
+        on_step,
+        engine=engine,
+        keeper=keeper,
     )
     trained = trained.with_flows(
         fitted.weights.view(*shape, *fitted.weights.shape[1:]),

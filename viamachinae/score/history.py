@@ -8,7 +8,7 @@ from typing import NamedTuple
 import astropy.units as u
 from astropy.table import Table
 
-from viamachinae.flows.training import EpochRecord
+from viamachinae.flows.runs import EpochRecord
 
 _TYPES = {
     "region": "f8",

@@ -19,6 +19,7 @@ from viamachinae.config import (
     TrainConfig,
 )
 from viamachinae.flows.progress import Progress
+from viamachinae.flows.resume import Keeper
 from viamachinae.score import anode, cathode, cwola, r_anode
 from viamachinae.score.evaluation import Device, RegionStars, choose_device
 from viamachinae.score.patch_stars import PatchStars
@@ -41,6 +42,7 @@ def train(
     config: TrainConfig,
     method: ScoreConfig,
     on_step: Progress | None = None,
+    keeper: Keeper | None = None,
 ) -> tuple[Trained, Table]:
     """Train all that a score needs, for every signal region of one patch and scan.
 
@@ -54,6 +56,8 @@ def train(
     method : ScoreConfig
     on_step : callable, optional
         Called about twice a second with the work done and to do in all.
+    keeper : Keeper, optional
+        Keeps the state of the training now and then, and has it go on from there.
 
     Returns
     -------
@@ -70,13 +74,13 @@ def train(
     """
     match method:
         case AnodeConfig():
-            return anode.train(stars, regions, config, method, on_step)
+            return anode.train(stars, regions, config, method, on_step, keeper)
         case CathodeConfig():
-            return cathode.train(stars, regions, config, method, on_step)
+            return cathode.train(stars, regions, config, method, on_step, keeper)
         case RAnodeConfig():
-            return r_anode.train(stars, regions, config, method, on_step)
+            return r_anode.train(stars, regions, config, method, on_step, keeper)
         case CwolaConfig():
-            return cwola.train(stars, regions, config, method, on_step)
+            return cwola.train(stars, regions, config, method, on_step, keeper)
 
 
 def score(

@@ -21,6 +21,7 @@ from viamachinae.config import RAnodeConfig, TrainConfig
 from viamachinae.flows.lanes import FitOptions
 from viamachinae.flows.mixtures import MIXTURES, MixtureArchitecture, part_mixture
 from viamachinae.flows.progress import Progress, part
+from viamachinae.flows.resume import Keeper, part_of
 from viamachinae.flows.rows import Rows, Stars, Task
 from viamachinae.flows.training import Fit, fit
 from viamachinae.score.conditions import ConditionDensity
@@ -46,12 +47,15 @@ def train(
     config: TrainConfig,
     options: RAnodeConfig,
     on_step: Progress | None = None,
+    keeper: Keeper | None = None,
 ) -> tuple[Trained, Table]:
     """Fit the control density of every region, then with it fixed the signal's."""
     # The one is an autoregressive flow like the other, but of one feature more.
     shape = architecture_of(options.flow, len(stars.features) + 1, 0, "score.flow")
     mixture = MixtureArchitecture(**vars(shape), initial_share=options.initial_share)
-    trained, history = fit_densities(stars, regions, ["cr"], config, part(on_step, 0, 0.5))
+    trained, history = fit_densities(
+        stars, regions, ["cr"], config, part(on_step, 0, 0.5), part_of(keeper, "densities")
+    )
     device = choose_device(config.device)
     insides = [stars.rows(region.lower, region.upper) for region in regions]
     conditions = [ConditionDensity.fit(stars.scaled[rows, -1].astype("f8")) for rows in insides]
@@ -62,7 +66,16 @@ def train(
     ]
     held_out = [stars.held_out[insides[row]] for row in usable]
     seeds = [stars.seed_of(regions[row], "signal") for row in usable]
-    fitted = _fit(mixture, points, held_out, seeds, _options(options, config), device, on_step)
+    fitted = None
+    if usable:
+        fitted = fit(
+            mixture,
+            *_tasks(points, held_out, seeds, device),
+            _options(options, config),
+            part(on_step, 0.5, 1),
+            engine=MIXTURES,
+            keeper=part_of(keeper, "signal"),
+        )
     signal = _scatter(mixture, fitted, usable, conditions)
     courses = [
         Course(
@@ -113,18 +126,13 @@ def _options(options: RAnodeConfig, config: TrainConfig) -> FitOptions:
     )
 
 
-def _fit(
-    mixture: MixtureArchitecture,
+def _tasks(
     points: Sequence[Points],
     held_out: Sequence[NDArray[np.bool_]],
     seeds: Sequence[np.random.SeedSequence],
-    options: FitOptions,
     device: torch.device,
-    on_step: Progress | None,
-) -> Fit | None:
-    """One mixture for each set of points; None where there is no set."""
-    if not points:
-        return None
+) -> tuple[Stars, list[Task]]:
+    """One mixture for each set of points."""
     tested = [some[out] for some, out in zip(points, held_out, strict=True)]
     kept = [some[~out] for some, out in zip(points, held_out, strict=True)]
     tasks = [
@@ -132,7 +140,7 @@ def _fit(
         for trained, validated, seed in zip(_slices(kept), _slices(tested), seeds, strict=True)
     ]
     stars = Stars(*(torch.from_numpy(np.concatenate(p)).to(device) for p in (kept, tested)))
-    return fit(mixture, stars, tasks, options, part(on_step, 0.5, 1), engine=MIXTURES)
+    return stars, tasks
 
 
 def _slices(parts: Sequence[Points]) -> list[Rows]:

@@ -10,13 +10,9 @@ from numpy.typing import NDArray
 from viamachinae.config import GalaxyConfig
 from viamachinae.simulate import pixels
 from viamachinae.simulate.components import Component, milky_way
-from viamachinae.simulate.kinematics import (
-    direction,
-    galactocentric,
-    icrs_to_galactic,
-    proper_motions,
-)
+from viamachinae.simulate.kinematics import galactocentric, icrs_to_galactic, proper_motions
 from viamachinae.simulate.observation import MARGIN_MAG, Columns, Stars, distance_modulus, observe
+from viamachinae.sky import direction
 
 Array = NDArray[np.float64]
 

@@ -7,7 +7,9 @@ from functools import lru_cache
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import ICRS, CartesianRepresentation, Galactic
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+from viamachinae.sky import east_north
 
 Array = NDArray[np.float64]
 
@@ -30,20 +32,6 @@ def icrs_to_galactic() -> Array:
     """Matrix of shape (3, 3) that turns ICRS into Galactic Cartesian vectors."""
     axes = ICRS(CartesianRepresentation(np.eye(3) * u.one))
     return np.asarray(axes.transform_to(Galactic()).cartesian.xyz.value)
-
-
-def direction(lon_deg: ArrayLike, lat_deg: ArrayLike) -> Array:
-    """Unit vectors of shape (..., 3) towards a longitude and latitude in deg."""
-    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
-
-
-def east_north(lon_deg: ArrayLike, lat_deg: ArrayLike) -> tuple[Array, Array]:
-    """Unit vectors of shape (..., 3) to the east and the north of a point in deg."""
-    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
-    east = np.stack([-np.sin(lon), np.cos(lon), np.zeros_like(lon)], axis=-1)
-    north = np.stack([-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)], axis=-1)
-    return east, north
 
 
 def galactocentric(towards: Array, distance_kpc: Array) -> Array:

@@ -6,7 +6,7 @@ import healpy
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from viamachinae.simulate.kinematics import direction, east_north
+from viamachinae.sky import direction, east_north
 
 Array = NDArray[np.float64]
 Ids = NDArray[np.int64]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property
-from importlib import resources
 
 import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
+from viamachinae.catalog import ridge_lines
 from viamachinae.config import SimulateQuery
 from viamachinae.errors import BadInputError
 from viamachinae.simulate import galaxy, pixels
@@ -121,8 +121,7 @@ class SimulatedSky:
 
     def fingerprint(self) -> str:
         """Hash of the configuration, the seed, the ridge lines and the version of the model."""
-        ridge_lines = resources.files("viamachinae.simulate") / "ridge_lines.ecsv"
-        digest = hashlib.sha256(ridge_lines.read_bytes())
+        digest = hashlib.sha256(ridge_lines.TABLE.read_bytes())
         digest.update(f"{self._config.model_dump_json()} {self._seed} {MODEL_VERSION}".encode())
         return digest.hexdigest()
 

@@ -11,13 +11,8 @@ from numpy.typing import NDArray
 
 from viamachinae.config import GreatCircleTrack, OrbitTrack
 from viamachinae.errors import BadInputError
-from viamachinae.simulate.kinematics import (
-    SUN_R_KPC,
-    SUN_VELOCITY_KMS,
-    SUN_Z_KPC,
-    direction,
-    east_north,
-)
+from viamachinae.simulate.kinematics import SUN_R_KPC, SUN_VELOCITY_KMS, SUN_Z_KPC
+from viamachinae.sky import direction, east_north
 
 Array = NDArray[np.float64]
 

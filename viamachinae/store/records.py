@@ -51,7 +51,11 @@ class Record:
     inputs, outputs : dict
         Paths below the run folder (or names of outer inputs) to hashes.
     provenance : dict
-        Versions and machine.
+        Versions, machine, time, and the name of the configuration.
+    device : str
+        The processor that did the work.
+    memory_bytes, device_memory_bytes : int
+        Most memory of the process, and of torch on a GPU; 0 where unknown.
     """
 
     stage: str
@@ -64,6 +68,9 @@ class Record:
     inputs: dict[str, str]
     outputs: dict[str, str]
     provenance: dict[str, str] = field(default_factory=dict)
+    device: str = ""
+    memory_bytes: int = 0
+    device_memory_bytes: int = 0
 
     def is_current(self, root: Path, key: str, inputs: dict[str, str]) -> bool:
         """Whether running the stage again would give what stands in `root`."""

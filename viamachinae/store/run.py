@@ -17,6 +17,20 @@ class RunFolder:
         """Resolved configuration."""
         return self.root / "config.yaml"
 
+    def kept_config(self, name: str) -> Path:
+        """A configuration that made something here, by its hash."""
+        return self.root / "configs" / f"{name}.yaml"
+
+    @property
+    def plan(self) -> Path:
+        """What the scan would take, patch by patch."""
+        return self.root / "plan.json"
+
+    @property
+    def workflow(self) -> Path:
+        """Folder of what a workflow engine is told."""
+        return self.root / "workflow"
+
     @property
     def status(self) -> Path:
         """Outcome of every patch and stage."""
@@ -44,8 +58,17 @@ class RunFolder:
 
     @property
     def page(self) -> Path:
-        """The report."""
+        """The page of the scan."""
         return self.root / "index.html"
+
+    @property
+    def vetting(self) -> Path:
+        """Verdicts of people: rows are only ever added."""
+        return self.root / "vetting.csv"
+
+    def candidate(self, name: str) -> Path:
+        """Folder of what belongs to one candidate."""
+        return self.root / "candidates" / name
 
     def patch(self, patch: str) -> Path:
         """Folder of one patch."""
@@ -70,6 +93,10 @@ class RunFolder:
     def health(self, patch: str, scan: str) -> Path:
         """How held-out stars bear out what was trained, by signal region."""
         return self.patch(patch) / scan / "health.parquet"
+
+    def checkpoints(self, patch: str, scan: str) -> Path:
+        """Folder of the states of a training at work; empty once it is done."""
+        return self.patch(patch) / scan / "checkpoints"
 
     def scores(self, patch: str, scan: str) -> Path:
         """Scores of the fiducial stars."""

@@ -1,4 +1,4 @@
-"""Make viamachinae/simulate/ridge_lines.ecsv from a file of PARSEC isochrones in Gaia's bands.
+"""Make viamachinae/catalog/data/ridge_lines.ecsv from a file of PARSEC isochrones in Gaia's bands.
 
     python workflows/benchmarks/ridge_lines.py parsec_isochrones_gaia.npz
 
@@ -25,7 +25,7 @@ Z_SUN = 0.0152  # Bressan et al. 2012
 METALS = (0.0001, 0.0002, 0.0004, 0.0006, 0.001, 0.002, 0.004, 0.007, 0.014, 0.03)
 LOG_AGES = (9.3, 9.6, 9.8, 10.0, 10.1)
 MAIN_SEQUENCE, GIANT_BRANCH, HELIUM_BURNING = 24, 14, 8
-OUT = Path(__file__).parents[2] / "viamachinae" / "simulate" / "ridge_lines.ecsv"
+OUT = Path(__file__).parents[2] / "viamachinae" / "catalog" / "data" / "ridge_lines.ecsv"
 
 
 def along(mass: Array, mag: Array, colour: Array, n_points: int) -> tuple[Array, Array, Array]:

@@ -12,11 +12,16 @@ from typing import Any, NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 from which_flow_grid import Entry, Recipe
 
 Record = dict[str, Any]
 
 TRUTHS = ("stars", "clumps")
+# Fits farther from the truth are arrows at the figure's rim.
+MOST_NATS = 0.75
+# Of Okabe and Ito, so that all readers can tell them apart.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 CHOOSE, REPORT = (0,), (1, 2, 3)
 RESULTS = ("nats", "error", "leak", "spike", "retries", "engine", "cpu_s")
 
@@ -126,6 +131,7 @@ def write(grid: Sequence[Entry], folder: Path, n_stars: int) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(11, 5.5), layout="constrained", sharex=True)
     for axis, truth in zip(axes, TRUTHS, strict=True):
         draw(axis, made, truth)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.savefig(folder / "which_flow.png", dpi=110)
 
 
@@ -138,15 +144,16 @@ def recipe_cells(recipe: Recipe) -> str:
 def result_rows(made: Sequence[Line]) -> list[str]:
     """Mean and range over the seeds."""
     rows = [
-        "| flow | epochs | batch | learning rate | nats, stars | leak | nats, clumps | "
+        "| | flow | epochs | batch | learning rate | nats, stars | leak | nats, clumps | "
         "worst spike | CPU s per million stars | engine |",
-        "|---" * 10 + "|",
+        "|---" * 11 + "|",
     ]
-    for line in made:
+    for number, line in enumerate(made, start=1):
         stars, clumps = (f"{row.mean():.3f} ({row.min():.3f}–{row.max():.3f})" for row in line.nats)
         rows.append(
-            f"| {line.entry.name} | {line.entry.epochs} | {recipe_cells(line.recipe)} | {stars} | "
-            f"{line.leak:.3f} | {clumps} | {line.spike:.2g} | {line.seconds:.0f} | {line.engine} |"
+            f"| {number} | {line.entry.name} | {line.entry.epochs} | {recipe_cells(line.recipe)} "
+            f"| {stars} | {line.leak:.3f} | {clumps} | {line.spike:.2g} | {line.seconds:.0f} "
+            f"| {line.engine} |"
         )
     return rows
 
@@ -171,30 +178,24 @@ def choice_rows(grid: Sequence[Entry], records: Sequence[Record], n_stars: int) 
 
 
 def draw(axis: Axes, made: Sequence[Line], truth: str) -> None:
-    """Nats against cost, a colour for each family."""
+    """Nats against cost: seed by seed, a colour for each family, numbered as in the table."""
     families = list(dict.fromkeys(line.entry.shape.family for line in made))
-    for line in made:
+    for family, colour in zip(families, COLOURS, strict=False):
+        axis.plot([], [], "o", color=colour, label=family.replace("_", " "))
+    for number, line in enumerate(made, start=1):
         nats = line.nats[TRUTHS.index(truth)]
-        middle = nats.mean()
-        family = line.entry.shape.family
-        axis.errorbar(
-            line.seconds,
-            middle,
-            [[middle - nats.min()], [nats.max() - middle]],
-            fmt="s" if line.entry.shape.batch_norm else "o",
-            color=f"C{families.index(family)}",
-        )
-        axis.annotate(
-            f"{line.entry.name}, {line.entry.epochs}",
-            (line.seconds, middle),
-            (4, 3),
-            textcoords="offset points",
-            fontsize=6,
-        )
-    axis.set(
-        xscale="log",
-        yscale="log",
-        title=f"truth: {truth}",
-        xlabel="CPU s a flow per million stars",
-        ylabel="nats from the truth",
-    )
+        shown = np.where(np.isfinite(nats) & (nats < MOST_NATS), nats, MOST_NATS)
+        colour = COLOURS[families.index(line.entry.shape.family)]
+        axis.plot([line.seconds] * 2, [shown.min(), shown.max()], color=colour, lw=1)
+        for value in shown:
+            beyond = value == MOST_NATS
+            axis.plot(
+                line.seconds, value, "^" if beyond else "o", color=colour, ms=5 if beyond else 3
+            )
+        place = (line.seconds, shown.min())
+        axis.annotate(str(number), place, (0, -10), textcoords="offset points", ha="center", size=7)
+    axis.set(title=f"truth: {truth}", xlabel="CPU s a flow per million stars")
+    axis.set(xscale="log", ylim=(0, 1.03 * MOST_NATS), ylabel="nats from the truth")
+    axis.set_xticks([20, 50, 100, 200])
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())

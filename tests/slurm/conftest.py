@@ -1,0 +1,101 @@
+"""A real SLURM on loopback, and a scan of twelve patches so small that jobs cost more than work."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+HERE = Path(__file__).parent
+ENTRY = "from viamachinae.cli import main; main()"
+# Few jobs, and a scheduler that looks often, for a test is in more of a hurry than a scan.
+QUICK = ["--latency-wait", "10", "--slurm-init-seconds-before-status-checks", "2"]
+BATCHES = ["--config", "stars_per_job=8000"]
+
+
+def twelve_patches() -> dict[str, object]:
+    """Options of a scan with a rich stream across some of its patches."""
+    track = {
+        "kind": "great_circle",
+        "ra": 152.0,
+        "dec": 33.0,
+        "position_angle_deg": 80.0,
+        "pmra": -7.0,
+        "pmdec": -10.0,
+        "distance_kpc": 8.0,
+    }
+    stream = {"name": "rich", "track": track, "n_stars": 500, "length_deg": 20, "width_deg": 0.2}
+    centres = [[ra, dec] for dec in (30, 34, 38) for ra in (146, 150, 154, 158)]
+    return {
+        "name": "twelve",
+        "sky": {
+            "tiling": "centres",
+            "radius_deg": 3.0,
+            "evaluation_radius_deg": 3.0,
+            "centres": centres,
+        },
+        "query": {"galaxy": {"fraction": 0.02, "max_mag": 20.2}, "streams": [stream]},
+        "regions": {"stride_masyr": 3, "range_masyr": [-15, -3], "min_stars": 50},
+        "train": {
+            "preset": "demo",
+            "epochs": 4,
+            "average_last": 2,
+            "flow": {"hidden": [16]},
+            "checkpoint_seconds": 1,
+        },
+        "link": {"roi": {"n_stars": 40, "stride_masyr": 2}},
+    }
+
+
+def viamachinae(*words: object) -> list[str]:
+    """The command line of a verb."""
+    return [sys.executable, "-c", ENTRY, *map(str, words)]
+
+
+def results(run: Path) -> dict[str, bytes]:
+    """Every table and all flows of a run."""
+    return {
+        path.relative_to(run).as_posix(): path.read_bytes()
+        for path in sorted(run.rglob("*"))
+        if path.suffix in (".parquet", ".ecsv", ".safetensors") and "checkpoints" not in path.parts
+    }
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[Path]:
+    """State folder of a SLURM that runs; it is stopped at the end."""
+    absent = [name for name in ("slurmctld", "slurmd", "munged") if not shutil.which(name)]
+    if absent or os.geteuid() != 0 or importlib.util.find_spec("snakemake") is None:
+        pytest.skip("needs slurm-wlm, munge, root and the extra `cluster`")
+    # Not below pytest's own folder, into which the user munge cannot look.
+    with tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as name:
+        try:
+            subprocess.run([HERE / "up.sh", name], check=True, timeout=120)
+            yield Path(name)
+        finally:
+            subprocess.run([HERE / "down.sh", name], check=True, timeout=60)
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The configuration as a file."""
+    path = tmp_path_factory.mktemp("config") / "twelve.yaml"
+    path.write_text(yaml.safe_dump(twelve_patches()))
+    return path
+
+
+@pytest.fixture(scope="session")
+def whole(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a scan in one process."""
+    out = tmp_path_factory.mktemp("one")
+    words = ["scan", config, "--out", out, "--workers", 1, "--quiet"]
+    subprocess.run(viamachinae(*words), check=True)
+    return out

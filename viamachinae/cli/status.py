@@ -1,0 +1,94 @@
+"""The verb that tells how a run stands."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from viamachinae.cli.arguments import RunArgument, print_json
+
+if TYPE_CHECKING:
+    from viamachinae.pipeline.status import Standing
+
+# Seconds from one look at the records to the next.
+WATCH_SECONDS = 5.0
+
+
+def status(
+    run: RunArgument,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    bad: Annotated[
+        bool, typer.Option("--bad", help="Only what did not end well, with the end of its log.")
+    ] = False,
+) -> None:
+    """Show how every patch and stage of a run ended."""
+    from viamachinae.pipeline.status import standing
+
+    if as_json:
+        print_json([one.as_row() for one in standing(run)])
+    elif watch:
+        _watch(run)
+    elif bad:
+        Console().print(_records([one for one in standing(run) if not one.is_good], tail=True))
+    else:
+        Console().print(_records(standing(run)), _summary(standing(run)))
+
+
+def _watch(run: RunArgument) -> None:
+    from viamachinae.pipeline.status import standing
+
+    with Live(_summary(standing(run)), console=Console(), auto_refresh=False) as live:
+        try:
+            while True:
+                found = standing(run)
+                live.update(_summary(found), refresh=True)
+                if found and found[-1].record is not None:
+                    return
+                time.sleep(WATCH_SECONDS)
+        except KeyboardInterrupt:
+            return
+
+
+def _summary(found: list[Standing]) -> Table:
+    """How many places of each stage ended how."""
+    table = Table(title="stages by outcome")
+    outcomes = list(dict.fromkeys(one.outcome for one in found))
+    for name in ("stage", *outcomes, "hours", "most memory (GB)"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    for stage in dict.fromkeys(one.stage for one in found):
+        own = [one for one in found if one.stage == stage]
+        counts = [sum(one.outcome == outcome for one in own) for outcome in outcomes]
+        ended = [one.record for one in own if one.record is not None]
+        table.add_row(
+            stage,
+            *(str(count or "") for count in counts),
+            f"{sum(record.seconds for record in ended) / 3600:.2f}",
+            f"{max((record.memory_bytes for record in ended), default=0) / 1e9:.1f}",
+        )
+    return table
+
+
+def _records(found: list[Standing], tail: bool = False) -> Table:
+    table = Table()
+    names = ("patch", "stage", "scan", "outcome", "seconds", "memory (GB)", "device", "reason")
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for one in found:
+        record = one.record
+        table.add_row(
+            one.patch or "all",
+            one.stage,
+            one.scan or "",
+            one.outcome,
+            f"{record.seconds:.1f}" if record else "",
+            f"{record.memory_bytes / 1e9:.1f}" if record else "",
+            record.device if record else "",
+            "\n".join(filter(None, (one.reason, one.log_tail() if tail else ""))),
+        )
+    return table

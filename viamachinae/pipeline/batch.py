@@ -1,0 +1,123 @@
+"""Some patches of a scan, each in a process of its own or all in this one."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+from viamachinae.config import ScanConfig
+from viamachinae.disk import remove_leftovers
+from viamachinae.errors import BadInputError
+from viamachinae.pipeline.estimate import estimated_bytes, warn_after, warn_before
+from viamachinae.pipeline.events import Event, Watcher, unwatched
+from viamachinae.pipeline.extent import WHOLE, Extent
+from viamachinae.pipeline.patch import patch as run_patch
+from viamachinae.pipeline.sources import input_fingerprint, open_source
+from viamachinae.pipeline.workers import work_through
+from viamachinae.sky import tile
+from viamachinae.store.files import write_json
+from viamachinae.store.records import SETTLED, Record, provenance, write_record
+from viamachinae.store.run import RunFolder
+
+
+def batch(
+    config: ScanConfig,
+    out: Path,
+    patches: Sequence[str],
+    extent: Extent = WHOLE,
+    *,
+    workers: int = 1,
+    apart: bool = True,
+    fail_fast: bool = False,
+    watch: Watcher = unwatched,
+) -> dict[str, list[Record]]:
+    """Bring patches up to date.
+
+    Parameters
+    ----------
+    out : Path
+        The run folder.
+    patches : sequence of str
+        Ids.
+    workers : int
+        Patches at once.
+    apart : bool
+        Each patch in a process of its own, whose death costs one patch.
+    fail_fast : bool
+        Start no further patch after the first that failed.
+
+    Returns
+    -------
+    dict
+        Records by patch id.
+
+    Raises
+    ------
+    BadInputError
+        If the tiling lacks a patch, or the source cannot be used.
+    """
+    known = {patch.id for patch in tile(config.sky)}
+    for patch in patches:
+        if patch not in known:
+            raise BadInputError(
+                f"{patch}: is no patch of this tiling; `viamachinae plan` lists the ids it holds"
+            )
+        remove_leftovers(RunFolder(out).patch(patch))
+    reads = "preprocess" in extent.stages
+    fingerprint = input_fingerprint(config, open_source(config)) if reads else ""
+    job = functools.partial(_job, config, out, extent, fingerprint)
+    mourn = functools.partial(_mourn, RunFolder(out))
+    return work_through(job, patches, min(workers, len(patches)), watch, mourn, fail_fast, apart)
+
+
+def write_done(path: Path, extent: Extent, records: dict[str, list[Record]]) -> bool:
+    """Write a file that says that nothing is left to do, if that is so.
+
+    A workflow takes it as the output of a rule: it comes from the done-records alone.
+
+    Returns
+    -------
+    bool
+        Whether every stage has ended and would end the same way again.
+    """
+    ended = [record for one in records.values() for record in one]
+    if any(record.outcome not in SETTLED for record in ended):
+        return False
+    content = {
+        "stages": extent.stages,
+        "patches": {
+            patch: {f"{r.scan or 'all'}/{r.stage}": r.outcome for r in one}
+            for patch, one in records.items()
+        },
+    }
+    write_json(path, content)
+    return True
+
+
+def _job(
+    config: ScanConfig, out: Path, extent: Extent, fingerprint: str, patch: str, watch: Watcher
+) -> list[Record]:
+    estimate = estimated_bytes(RunFolder(out), patch)
+    warn_before(patch, estimate)
+    records = run_patch(config, out, patch, extent, watch=watch, fingerprint=fingerprint)
+    warn_after(patch, estimate, records)
+    return records
+
+
+def _mourn(run: RunFolder, patch: str, last: Event | None, cause: str) -> list[Record]:
+    """Record the stage in which the process of a patch died."""
+    record = Record(
+        stage=last.stage if last else "preprocess",
+        patch=patch,
+        scan=last.scan if last else None,
+        outcome="failed",
+        reason=cause,
+        seconds=0.0,
+        key="",
+        inputs={},
+        outputs={},
+        provenance=provenance(),
+    )
+    write_record(run.record(record.stage, patch, record.scan), record)
+    return [record]

@@ -1,0 +1,62 @@
+"""The plan of a scan as a JSON file: what machines, and the workflow of a cluster, read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from viamachinae.config import ScanConfig
+from viamachinae.pipeline.configs import config_hash
+from viamachinae.pipeline.inspect import INSPECT
+from viamachinae.pipeline.link import LINK
+from viamachinae.pipeline.plan import PatchPlan, plan, total
+from viamachinae.pipeline.stages import LINES, PREPROCESS, SCORE, TRAIN
+from viamachinae.sky import dusty_patches
+from viamachinae.store.files import read_json, write_json
+
+
+def as_json(config: ScanConfig, plans: Sequence[PatchPlan]) -> dict[str, Any]:
+    """What a file says: ``patches``, those ``left_out`` with a reason, and ``total``.
+
+    Before them stand ``config`` (its hash), ``scans`` and ``keys``, which by stage say what
+    decides its results.
+    """
+    return {
+        **_deciding(config),
+        "patches": [
+            {"patch": one.patch.id, "ra": one.patch.ra, "dec": one.patch.dec, **one.as_dict()}
+            for one in plans
+        ],
+        "left_out": [
+            {"patch": patch.id, "reason": reason} for patch, reason in dusty_patches(config.sky)
+        ],
+        "total": total(plans).as_dict(),
+    }
+
+
+def kept_plan(path: Path, config: ScanConfig) -> dict[str, Any]:
+    """The plan in a JSON file, made anew where it is absent or of another configuration.
+
+    What decides the results of each stage is always that of the code at work.
+    """
+    try:
+        kept = read_json(path)
+    except (OSError, ValueError):
+        kept = {}
+    if kept.get("config") == config_hash(config):
+        found = {**kept, **_deciding(config)}
+    else:
+        found = as_json(config, plan(config))
+    if found != kept:
+        write_json(path, found)
+    return found
+
+
+def _deciding(config: ScanConfig) -> dict[str, Any]:
+    stages = (PREPROCESS, TRAIN, SCORE, LINES, LINK, INSPECT)
+    return {
+        "config": config_hash(config),
+        "scans": config.regions.scans,
+        "keys": {stage.name: stage.key(config) for stage in stages},
+    }

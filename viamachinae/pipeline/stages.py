@@ -1,0 +1,44 @@
+"""The stages of a patch: what decides the results of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from viamachinae.config import ScanConfig
+from viamachinae.pipeline.stage import Stage
+
+
+def _training_options(config: ScanConfig) -> list[Any]:
+    # Where, by what engine and in how large stacks flows train does not decide what they become.
+    unimportant = {"device", "engine", "stack_size", "preset", "checkpoint_seconds"}
+    train = config.train.model_dump(mode="json", exclude=unimportant)
+    return [
+        train,
+        config.score.model_dump(mode="json"),
+        config.preprocess.features,
+        config.seed,
+        config.regions.model_dump(mode="json", exclude={"scans"}),
+    ]
+
+
+PREPROCESS = Stage(
+    "preprocess",
+    ("sky", "dust", "catalog", "query", "preprocess", "simulate"),
+    lambda config: [config.sky.model_dump(mode="json"), config.preprocess.model_dump(mode="json")],
+)
+TRAIN = Stage("train", ("flows", "score"), _training_options, on_device=True)
+SCORE = Stage(
+    "score",
+    ("flows", "score"),
+    lambda config: config.score.model_dump(mode="json"),
+    on_device=True,
+)
+LINES = Stage(
+    "lines",
+    ("link",),
+    lambda config: [
+        config.link.model_dump(mode="json", exclude={"candidates", "crossmatch", "ridge"}),
+        config.sky.evaluation_radius_deg,
+        config.regions.scans,
+    ],
+)

@@ -1,0 +1,1 @@
+"""How many candidates are real, and how many streams are missed: measured, not assumed."""
