@@ -13,7 +13,10 @@ from viamachinae.config import ScanConfig
 from viamachinae.options import parse_config
 from viamachinae.pipeline.events import Event
 from viamachinae.pipeline.patch import patch
+from viamachinae.pipeline.results import open_run
+from viamachinae.pipeline.scan import scan
 from viamachinae.sky import tile
+from viamachinae.store.files import read_arrow, read_table
 from viamachinae.store.run import RunFolder
 
 NETS = {"epochs": 2, "average_best": 1, "hidden": [8], "folds": 3}
@@ -44,3 +47,24 @@ def test_another_score_is_trained_anew_from_the_same_stars(
     assert after["source_id"] == before["source_id"]
     assert np.isfinite(after["log_ratio"].to_numpy()).all()
     assert not np.array_equal(after["log_ratio"], before["log_ratio"])
+
+
+def test_a_candidate_of_several_trainings_has_a_consistency(
+    scanned: Path, small: ScanConfig, tmp_path: Path
+) -> None:
+    once = read_table(RunFolder(scanned).scores(tile(small.sky)[0].id, "pm_phi"))
+    assert "log_ratio_0" not in once.colnames
+    assert np.isnan(open_run(scanned).candidates()["consistency"]).all()
+    options = small.model_dump(mode="json")
+    options["train"]["retrainings"] = 2
+    options["regions"]["scans"] = ["pm_lam"]
+    out = Path(shutil.copytree(scanned, tmp_path / "run"))
+    assert scan(parse_config(options, "twice"), out, workers=1).is_good
+    table = open_run(out).candidates()
+    assert table["consistency"][0] == 1
+    assert set(table["consistency"]) <= {0, 0.5, 1}
+    weight = table["sigma"] * table["consistency"]
+    assert (np.diff(weight) <= 0).all()
+    run, where = RunFolder(out), tile(small.sky)[0].id
+    lists = [read_arrow(run.protoclusters(where, number)) for number in (None, 0, 1)]
+    assert len({str(one.to_pydict()) for one in lists}) == 3

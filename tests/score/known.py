@@ -21,6 +21,7 @@ CONFIG = TrainConfig(
     batch_size=64,
     epochs=8,
     average_last=4,
+    retrainings=1,
     device="cpu",
 )
 

@@ -54,6 +54,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "batch_size": 256,
         "epochs": 50,
         "average_last": 10,
+        "retrainings": 1,
     },
     "demo": {
         "flow": {"family": "maf", "blocks": 6, "hidden": [48], "batch_norm": False},
@@ -62,6 +63,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "batch_size": 256,
         "epochs": 12,
         "average_last": 6,
+        "retrainings": 1,
     },
 }
 
@@ -112,6 +114,12 @@ class TrainConfig(Model):
         ge=1,
         description="Densities of this many last epochs are averaged (ours: with a rate that falls "
         "to zero the last is enough; ANODE averages 10).",
+    )
+    retrainings: int = Field(
+        3,
+        ge=1,
+        description="Independent trainings of each signal region, of which scores are averaged and "
+        "a candidate's consistency is taken (Porto & Shih 2025; that there are three is ours).",
     )
     held_out: float = Field(
         0.1, gt=0, lt=1, description="Share of stars kept for the held-out likelihood (ours)."

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from viamachinae.config import Scan, ScanConfig
 from viamachinae.disk import atomic
 from viamachinae.errors import BadInputError, UnprocessableError
+from viamachinae.link.consistency import scores_of
 from viamachinae.link.hough import hough_plane
 from viamachinae.link.protoclusters import find_protoclusters
 from viamachinae.link.roi import regions_of_interest
@@ -27,7 +29,7 @@ from viamachinae.pipeline.stage import (
     run_task,
     stage_places,
 )
-from viamachinae.pipeline.stages import LINES, PREPROCESS, SCORE, TRAIN
+from viamachinae.pipeline.stages import LINES, PREPROCESS, SCORE, TRAIN, single_trainings
 from viamachinae.pipeline.stopping import softly
 from viamachinae.preprocess.patch import needed_columns, preprocess
 from viamachinae.score import method
@@ -175,18 +177,21 @@ def _train(work: _Work, scan: Scan, prepared: Record) -> Record:
                 stars, regions, config.train, config.score, advance, checkpoints
             )
         health = health_table(trained, stars, config.train.health, config.train.device)
-        ill = health[health["problem"] != ""]
+        ill = np.flatnonzero(health["problem"] != "").tolist()
+        trained = replace(trained, refused=frozenset(ill))
         with atomic(flows_path) as temporary:
-            save_flows(temporary, replace(trained, refused=frozenset(ill["region"].tolist())))
+            save_flows(temporary, trained)
         write_table(training_path, history)
         write_table(health_path, health)
-        if not len(ill):
+        lost = trained.failed_regions()
+        if not lost:
             return "done", ""
-        problems = f"from {ill['region'][0]:g} mas/yr: {ill['problem'][0]}"
-        if len(ill) == len(regions):
+        first = health["problem"][health["region"] == lost[0].lower][0]
+        problems = f"from {lost[0].lower:g} mas/yr: {first}"
+        if len(lost) == len(regions):
             raise UnprocessableError(f"no signal region in {scan} can be used; {problems}")
         return "partial", (
-            f"{len(ill)} of {len(regions)} signal regions cannot be used; {problems}; "
+            f"{len(lost)} of {len(regions)} signal regions cannot be used; {problems}; "
             f"{health_path.name} names all"
         )
 
@@ -221,10 +226,10 @@ def _score(work: _Work, scan: Scan, prepared: Record, trained: Record) -> Record
 
 def _lines(work: _Work, prepared: Record, scored: list[Record]) -> Record:
     run, config, where = work.run, work.config, work.patch
-    lines_path, protoclusters_path = run.lines(where.id), run.protoclusters(where.id)
     usable = [record for record in scored if record.outcome in ("done", "partial")]
+    numbers: list[int | None] = [None, *single_trainings(config)]
 
-    def do(_: Advance) -> Ending:
+    def do(advance: Advance) -> Ending:
         names = ["source_id", "phi", "lam", "pm_phi", "pm_lam"]
         stars = read_table(run.stars(where.id), names)
         scores = {
@@ -233,14 +238,19 @@ def _lines(work: _Work, prepared: Record, scored: list[Record]) -> Record:
             if any(record.scan == scan for record in usable)
         }
         plane = hough_plane(config.link.lines, where.evaluation_radius_deg)
-        rois = regions_of_interest(stars, scores, config.link, plane)
-        write_table(lines_path, rois.lines)
-        write_table(protoclusters_path, find_protoclusters(rois, plane, config.link))
+        for done, number in enumerate(numbers):
+            own = {scan: scores_of(table, number) for scan, table in scores.items()}
+            rois = regions_of_interest(stars, own, config.link, plane)
+            lines_path, protoclusters_path = places[done]
+            write_table(lines_path, rois.lines)
+            write_table(protoclusters_path, find_protoclusters(rois, plane, config.link))
+            advance(done + 1, len(numbers))
         broken = [r for r in scored if r.outcome not in ("done", "no_work")]
         if broken:
             return "partial", broken[0].reason
         return "done", ""
 
     upstream = [prepared, *scored] if usable else scored
-    outputs = [lines_path, protoclusters_path]
+    places = [(run.lines(where.id, n), run.protoclusters(where.id, n)) for n in numbers]
+    outputs = [path for pair in places for path in pair]
     return run_task(Task(LINES, run, config, upstream, outputs, do, where.id), work.watch)

@@ -75,7 +75,8 @@ def _measure(config: ScanConfig, n_stars: int, clock: Callable[[], float]) -> tu
     # A region has two flows; a stack that is not full would be slower than a scan's.
     n_regions = max(LEAST_REGIONS, (lanes + 1) // 2)
     regions = [SignalRegion("pm_lam", 0.0, 9.0, n_stars // 2, n_stars // 2)] * n_regions
-    short = config.train.model_copy(update={"epochs": TRIAL_EPOCHS, "average_last": 1})
+    brief = {"epochs": TRIAL_EPOCHS, "average_last": 1, "retrainings": 1}
+    short = config.train.model_copy(update=brief)
     begin = clock()
     source_id = np.arange(n_stars)
     stars = PatchStars.prepare(

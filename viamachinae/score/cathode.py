@@ -132,4 +132,5 @@ def _sets(
             np.concatenate([fold_of(stars.source_id[inside], folds), np.arange(n) % folds]),
             [stars.seed_of(region, "classifier", fold) for fold in range(folds)],
             region.lower,
+            region.retraining,
         )

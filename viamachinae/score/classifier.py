@@ -43,8 +43,8 @@ class LabelledStars(NamedTuple):
     fold : ndarray of shape (N,), int64
     seeds : list of SeedSequence
         One a fold.
-    region : float
-        Lower edge of the signal region, mas/yr, for the history.
+    region, retraining : float, int
+        Lower edge of the signal region, mas/yr, and which training, for the history.
     """
 
     x: NDArray[np.float32]
@@ -52,6 +52,7 @@ class LabelledStars(NamedTuple):
     fold: NDArray[np.int64]
     seeds: list[np.random.SeedSequence]
     region: float = 0.0
+    retraining: int = 0
 
     @property
     def is_learnable(self) -> bool:
@@ -229,9 +230,10 @@ def _fit_group(
         shape, Stars(shared, shared), tasks, options, on_step, engine=CLASSIFIERS, keeper=keeper
     )
     weights = fitted.weights.view(len(group), config.folds, *fitted.weights.shape[1:])
+    owners = [(one, fold) for one in group for fold in range(config.folds)]
     courses = [
-        Course(group[number // config.folds].region, f"fold {number % config.folds}", n_points)
-        for number, n_points in enumerate(task.train.count(len(shared)) for task in tasks)
+        Course(own.region, own.retraining, f"fold {fold}", task.train.count(len(shared)))
+        for (own, fold), task in zip(owners, tasks, strict=True)
     ]
     failed = np.asarray(fitted.failed.reshape(len(group), -1).any(axis=1))
     return Fitted(Classifiers(tuple(config.hidden), weights, failed), fitted.history, courses)

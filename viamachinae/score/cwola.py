@@ -71,4 +71,5 @@ def _sets(
             fold_of(stars.source_id[wide], folds),
             [stars.seed_of(region, "classifier", fold) for fold in range(folds)],
             region.lower,
+            region.retraining,
         )

@@ -120,6 +120,7 @@ def fit_densities(
     courses = [
         Course(
             regions[flow // shape[1]].lower,
+            regions[flow // shape[1]].retraining,
             densities[flow % shape[1]],
             task.train.count(len(kept)),
             _mean(task.train, kept),

@@ -43,7 +43,8 @@ def health_table(
     Returns
     -------
     astropy.table.Table
-        One row a region: ``region`` (lower edge, mas/yr); for both densities ``pit_sr``,
+        One row a training of a region, as in `trained.regions`: ``region`` (lower edge, mas/yr),
+        ``retraining``; for both densities ``pit_sr``,
         ``pit_cr``, the largest distance of a feature's probability integral transform from
         uniform (Kolmogorov's), and ``outside_sr``, ``outside_cr``, the share of stars outside
         the box of a spline; ``median_log_ratio`` of the region's stars, nearly all of which are
@@ -65,8 +66,8 @@ def health_table(
             limits["median_log_ratio"] = config.max_median_log_ratio
             found["median_log_ratio"] = _median_log_ratio(trained, row, region, stars, where)
             problem = _problem(found, limits)
-        rows.append((region.lower, *found.values(), problem))
-    table = Table(rows=rows, names=["region", *_NAMES, "problem"])
+        rows.append((region.lower, region.retraining, *found.values(), problem))
+    table = Table(rows=rows, names=["region", "retraining", *_NAMES, "problem"])
     table["region"].unit = u.mas / u.yr
     return table
 

@@ -12,6 +12,7 @@ from viamachinae.flows.runs import EpochRecord
 
 _TYPES = {
     "region": "f8",
+    "retraining": "i8",
     "density": "U16",
     "epoch": "i8",
     "n_stars": "i8",
@@ -28,6 +29,8 @@ class Course(NamedTuple):
     ----------
     region : float
         Lower edge of its signal region, mas/yr.
+    retraining : int
+        Which training of the region.
     density : str
         What it is: ``sr``, ``cr``, ``signal``, or ``fold 0`` and so on for a classifier.
     n_stars : int
@@ -38,6 +41,7 @@ class Course(NamedTuple):
     """
 
     region: float
+    retraining: int
     density: str
     n_stars: int
     shift: float = 0.0
@@ -57,13 +61,14 @@ def history_table(records: Sequence[EpochRecord], courses: Sequence[Course]) -> 
     Returns
     -------
     astropy.table.Table
-        One row a (region, density, epoch): ``region`` (lower edge, mas/yr), ``density``,
-        ``epoch``, ``n_stars`` (trained on), ``loss``, ``held_out``, ``outcome`` (done, retried
-        or failed).
+        One row a (region, retraining, density, epoch): ``region`` (lower edge, mas/yr),
+        ``retraining``, ``density``, ``epoch``, ``n_stars`` (trained on), ``loss``, ``held_out``,
+        ``outcome`` (done, retried or failed).
     """
     rows = [
         (
             course.region,
+            course.retraining,
             course.density,
             record.epoch,
             course.n_stars,

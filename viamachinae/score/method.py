@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import astropy.units as u
 import numpy as np
@@ -23,7 +24,7 @@ from viamachinae.flows.resume import Keeper
 from viamachinae.score import anode, cathode, cwola, r_anode
 from viamachinae.score.evaluation import Device, RegionStars, choose_device
 from viamachinae.score.patch_stars import PatchStars
-from viamachinae.score.regions import SignalRegion
+from viamachinae.score.regions import SignalRegion, retrained
 from viamachinae.score.trained import Trained
 
 Array = NDArray[np.float64]
@@ -72,6 +73,7 @@ def train(
     BadInputError
         If CUDA or the native engine is asked for and absent.
     """
+    regions = retrained(regions, config.retrainings)
     match method:
         case AnodeConfig():
             return anode.train(stars, regions, config, method, on_step, keeper)
@@ -108,22 +110,26 @@ def score(
         One row a (region, star), sorted by region, then ``source_id``: ``source_id``,
         ``region`` (lower edge, mas/yr), ``log_sr``, ``log_cr`` (ln of the density in natural
         units, Jacobian included; NaN where the method has none) and ``log_ratio``, ln of the
-        score. It is -inf for a star outside the box of the scaling or with a missing feature.
-        Failed regions are left out; `Trained.failed_regions` names them.
+        score: means over the trainings of the region. Of a region trained more than once
+        ``log_ratio_0`` and so on are those of each training. A score is -inf for a star outside
+        the box of the scaling or with a missing feature, and NaN of a training that failed.
+        Regions without a training are left out; `Trained.failed_regions` names them.
 
     Raises
     ------
     BadInputError
         If CUDA is asked for and absent, or a star has a proper motion beyond all of training.
     """
-    where, evaluate = choose_device(device), EVALUATE[trained.method]
+    where = choose_device(device)
     order = np.argsort(source_id, kind="stable")
     x, condition, source_id = x[order], condition[order], source_id[order]
-    failed = trained.failed_rows()
-    parts = [_empty_scores()]
-    for row, region in enumerate(trained.regions):
+    failed, times = trained.failed_rows(), trained.retrainings
+    parts = [_empty_scores(times)]
+    for first in range(0, len(trained.regions), times):
+        region = trained.regions[first]
         inside = np.flatnonzero(region.contains(condition[:, 0]))
-        if failed[row] or len(inside) == 0:
+        rows = range(first, first + times)
+        if failed[rows].all() or len(inside) == 0:
             continue
         z, given, log_det = trained.scale(x[inside], condition[inside])
         stars = RegionStars(
@@ -131,15 +137,48 @@ def score(
             torch.from_numpy(given).to(where, torch.float32),
             source_id[inside],
         )
-        found = evaluate(trained, row, stars)
-        lower = np.full(len(inside), region.lower)
+        found = _over_trainings(trained, rows, failed, stars)
         # A star outside the trained box has no density, and must not rank above any other.
-        ratio = np.where(np.isfinite(log_det), found.ratio, -np.inf)
-        parts.append([source_id[inside], lower, found.sr + log_det, found.cr + log_det, ratio])
+        outside = ~np.isfinite(log_det)
+        found.ratio[outside], found.each[:, outside] = -np.inf, -np.inf
+        lower = np.full(len(inside), region.lower)
+        densities = [found.sr + log_det, found.cr + log_det]
+        each = list(found.each) if times > 1 else []
+        parts.append([source_id[inside], lower, *densities, found.ratio, *each])
     names = ["source_id", "region", "log_sr", "log_cr", "log_ratio"]
+    names += ratio_columns(times)
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     return Table(columns, names=names, units={"region": u.mas / u.yr})
 
 
-def _empty_scores() -> list[NDArray[np.generic]]:
-    return [np.empty(0, np.int64), *(np.empty(0) for _ in range(4))]
+def ratio_columns(times: int) -> list[str]:
+    """Names of the columns of `score` for single trainings; none where there is but one."""
+    return [f"log_ratio_{number}" for number in range(times)] if times > 1 else []
+
+
+class _Averaged(NamedTuple):
+    """Means over trainings, each of shape (N,), and the score of each, (trainings, N)."""
+
+    sr: Array
+    cr: Array
+    ratio: Array
+    each: Array
+
+
+def _over_trainings(
+    trained: Trained, rows: range, failed: NDArray[np.bool_], stars: RegionStars
+) -> _Averaged:
+    evaluate = EVALUATE[trained.method]
+    each = np.full((len(rows), len(stars.z)), np.nan)
+    found = []
+    for number, row in enumerate(rows):
+        if not failed[row]:
+            found.append(evaluate(trained, row, stars))
+            each[number] = found[-1].ratio
+    sr, cr, ratio = (np.mean(values, axis=0) for values in zip(*found, strict=True))
+    return _Averaged(sr, cr, ratio, each)
+
+
+def _empty_scores(times: int) -> list[NDArray[np.generic]]:
+    n_floats = 4 + len(ratio_columns(times))
+    return [np.empty(0, np.int64), *(np.empty(0) for _ in range(n_floats))]

@@ -124,5 +124,6 @@ class PatchStars:
         return slice(first, last)
 
     def seed_of(self, region: SignalRegion, *purpose: str | float) -> np.random.SeedSequence:
-        """The seed of one purpose in one signal region."""
-        return seed_sequence(self.seed, self.patch, self.scan, region.lower, *purpose)
+        """The seed of one purpose in one training of a signal region."""
+        again = [region.retraining] if region.retraining else []
+        return seed_sequence(self.seed, self.patch, self.scan, region.lower, *again, *purpose)

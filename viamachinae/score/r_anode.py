@@ -80,6 +80,7 @@ def train(
     courses = [
         Course(
             regions[row].lower,
+            regions[row].retraining,
             "signal",
             int(np.count_nonzero(~tested)),
             float(stars.log_det[insides[row]][~tested].mean()),

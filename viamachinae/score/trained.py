@@ -37,6 +37,7 @@ class Trained:
     Attributes
     ----------
     regions : list of R SignalRegion
+        One a training of a region.
     features : list of d str
         Names of the features, in order.
     architecture : Architecture
@@ -57,8 +58,8 @@ class Trained:
         The score that they are for.
     learned : Classifiers, SignalFlows or None
         What the method learned beyond the flows.
-    refused : frozenset of float
-        Lower edges of regions whose held-out stars do not bear out what was learned, mas/yr.
+    refused : frozenset of int
+        Rows of `regions` whose held-out stars do not bear out what was learned.
     """
 
     regions: list[SignalRegion]
@@ -73,7 +74,7 @@ class Trained:
     engine: str = TORCH.name
     method: Method = "anode"
     learned: Classifiers | SignalFlows | None = None
-    refused: frozenset[float] = frozenset()
+    refused: frozenset[int] = frozenset()
 
     @classmethod
     def untrained(
@@ -103,15 +104,21 @@ class Trained:
         """With the fitted flows, of the shapes above."""
         return replace(self, weights=weights, statistics=statistics, failed=failed)
 
+    @property
+    def retrainings(self) -> int:
+        """How often each region was trained."""
+        return 1 + max(region.retraining for region in self.regions)
+
     def failed_rows(self) -> NDArray[np.bool_]:
-        """Which of the R regions cannot be scored, shape (R,)."""
-        failed = np.array([region.lower in self.refused for region in self.regions])
+        """Which of the R trainings cannot be scored with, shape (R,)."""
+        failed = np.isin(np.arange(len(self.regions)), list(self.refused))
         failed |= self.failed.any(axis=1)
         return failed if self.learned is None else failed | self.learned.failed
 
     def failed_regions(self) -> list[SignalRegion]:
-        """Regions that cannot be scored because something failed."""
-        return [self.regions[row] for row in np.flatnonzero(self.failed_rows())]
+        """Regions that cannot be scored because something failed in all their trainings."""
+        good = {self.regions[row].lower for row in np.flatnonzero(~self.failed_rows())}
+        return [one for one in self.regions if one.retraining == 0 and one.lower not in good]
 
     def scale(self, x: Array, condition: Array) -> tuple[Array, Array, Array]:
         """Features and condition in the units of the flows, and the log-Jacobian of the features.
