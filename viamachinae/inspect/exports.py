@@ -96,6 +96,7 @@ EXTRA_UCDS = {
     "expected_false_low": "meta.number;stat.min",
     "expected_false_high": "meta.number;stat.max",
     "consistency": "stat.value",
+    "membership": "stat.probability",
     "match": "meta.code.class",
     "match_name": "meta.id.cross",
     "match_separation_deg": "pos.angDistance",

@@ -8,6 +8,7 @@ from pathlib import Path
 from viamachinae.config import ScanConfig
 from viamachinae.inspect.exports import candidates_ecsv, members_parquet
 from viamachinae.link.candidates import find_candidates
+from viamachinae.link.consistency import with_consistency
 from viamachinae.link.evidence import evidence
 from viamachinae.pipeline.calibrate import calibrate
 from viamachinae.pipeline.events import Watcher, unwatched
@@ -15,6 +16,7 @@ from viamachinae.pipeline.inspect import write_report
 from viamachinae.pipeline.linked import linked_patch
 from viamachinae.pipeline.null_skies import NullSky, null_records, standing_nulls
 from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
+from viamachinae.pipeline.stages import single_trainings
 from viamachinae.pipeline.status import patch_records
 from viamachinae.sky import Patch, tile
 from viamachinae.store.files import (
@@ -79,11 +81,16 @@ def _link(
 
     def do(advance: Advance) -> Ending:
         linked = []
-        for done, patch in enumerate(patches):
-            if patch.id in lines:
-                linked.append(linked_patch(run, patch))
-            advance(done + 1, len(patches))
+        here = [patch for patch in patches if patch.id in lines]
+        for done, patch in enumerate(here):
+            linked.append(linked_patch(run, patch))
+            advance(done + 1, len(here))
         found = find_candidates(linked, config.link.candidates)
+        again = (
+            find_candidates([linked_patch(run, one, n) for one in here], config.link.candidates)
+            for n in single_trainings(config)
+        )
+        found = with_consistency(found, list(again), config.link.candidates.min_shared)
         write_bytes(run.members, members_parquet(found.members))
         write_table(run.lineage, found.lineage)
         candidates = evidence(found, config.link, config.seed)

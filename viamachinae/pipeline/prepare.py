@@ -12,7 +12,7 @@ from viamachinae.options import to_yaml
 from viamachinae.pipeline.configs import keep_config
 from viamachinae.pipeline.sources import checked_source
 from viamachinae.query.source import Source
-from viamachinae.score.anode import choose_device
+from viamachinae.score.evaluation import choose_device
 from viamachinae.simulate.source import SimulatedSky
 from viamachinae.sky import dusty_patches
 from viamachinae.store.files import write_table, write_text
