@@ -15,7 +15,7 @@ from viamachinae.link.streams import LinkedPatch
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.inspect import write_report
 from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
-from viamachinae.pipeline.stages import single_trainings
+from viamachinae.pipeline.stages import ABOVE_PATCHES, single_trainings
 from viamachinae.pipeline.status import patch_records
 from viamachinae.sky import Patch, tile
 from viamachinae.store.files import (
@@ -27,13 +27,15 @@ from viamachinae.store.files import (
 )
 from viamachinae.store.records import Record
 from viamachinae.store.run import RunFolder
+from viamachinae.validate.orbit import add_orbits
 
-# Parts of the configuration of link that only this stage reads; `clumps` is read by lines too.
-ABOVE_PATCHES = {"candidates", "crossmatch", "ridge", "clumps"}
 LINK = Stage(
     "link",
-    ("link", "sky", "catalog"),
-    lambda config: [config.link.model_dump(mode="json", include=ABOVE_PATCHES), config.seed],
+    ("link", "sky", "catalog", "validate"),
+    lambda config: [
+        config.link.model_dump(mode="json", include=ABOVE_PATCHES | {"clumps"}),
+        config.seed,
+    ],
 )
 
 
@@ -86,7 +88,10 @@ def _link(
         found = with_consistency(found, list(again), config.link.candidates.min_shared)
         write_bytes(run.members, members_parquet(found.members))
         write_table(run.lineage, found.lineage)
-        write_text(run.candidates, candidates_ecsv(evidence(found, config.link, config.seed)))
+        table = evidence(found, config.link, config.seed)
+        if config.link.orbits.n_candidates:
+            add_orbits(table, found.members, config.link.orbits)
+        write_text(run.candidates, candidates_ecsv(table))
         return "done", ""
 
     outputs = [run.candidates, run.members, run.lineage]
