@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -14,30 +13,8 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
-from viamachinae.config import FilesQuery
-from viamachinae.query.files import FilesSource
+from tests.query.plain import CENTRE, COLUMNS, source, write
 from viamachinae.query.source import Source
-
-CENTRE = (150.0, 20.0)
-COLUMNS = ["source_id", "ra", "dec", "pmra", "pmdec"]
-
-
-def source(path: Path | list[Path], **options: Any) -> FilesSource:
-    return FilesSource(FilesQuery(source="files", path=path, **options))
-
-
-def write(path: Path, **columns: Any) -> Path:
-    """A Parquet file; columns that are not given hold three plain stars at `CENTRE`."""
-    plain: dict[str, Any] = {
-        "source_id": np.arange(1, 4),
-        "ra": np.array([149.9, 150.0, 150.1]),
-        "dec": np.full(3, 20.0),
-        "pmra": np.array([1.0, 2.0, 3.0]),
-        "pmdec": np.array([-1.0, -2.0, -3.0]),
-    }
-    chosen = {name: values for name, values in (plain | columns).items() if values is not None}
-    pq.write_table(pa.table(chosen), path)
-    return path
 
 
 @pytest.fixture
