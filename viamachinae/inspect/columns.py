@@ -65,6 +65,7 @@ SHOWN = (
     _number("f_dim", "f_dim", "", ".2f", "Share of dim line stars"),
     _number("cmd_score", "CMD", "", ".2f", "Share of random choices that a ridge line fits worse"),
     _number("distance_kpc", "Distance", "kpc", ".1f", "At which an old ridge line fits best"),
+    _number("orbit_chi2", "Orbit", "", ".1f", "Reduced chi squared of the best orbit"),
     _number("ra", "RA", "deg", ".3f", "Middle of the line, ICRS"),
     _number("dec", "Dec", "deg", "+.3f", "Middle of the line, ICRS"),
     Shown("glon", "l", "deg", ".2f", "ra", "Galactic longitude of the middle of the line"),

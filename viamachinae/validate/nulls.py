@@ -88,7 +88,7 @@ def compared(config: ScanConfig) -> dict[str, Any]:
             "sky": {"patches", "centres"},
             "nulls": {"skies", "patches", "confidence"},
             "train": {"device", "engine", "stack_size", "preset", "checkpoint_seconds"},
-            "link": {"candidates", "crossmatch", "ridge"},
+            "link": {"candidates", "crossmatch", "ridge", "orbits"},
         },
     )
     return dict(content)
