@@ -10,6 +10,7 @@ from viamachinae.inspect.exports import candidates_ecsv, members_parquet
 from viamachinae.link.candidates import find_candidates
 from viamachinae.link.consistency import with_consistency
 from viamachinae.link.evidence import evidence
+from viamachinae.pipeline.calibrate import calibrate
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.inspect import write_report
 from viamachinae.pipeline.linked import linked_patch
@@ -21,6 +22,7 @@ from viamachinae.sky import Patch, tile
 from viamachinae.store.files import (
     content_hash,
     write_bytes,
+    write_json,
     write_table,
     write_text,
 )
