@@ -63,7 +63,7 @@ def work_through(
 
     Raises
     ------
-    BadInputError
+    BadInputError, OSError
         If a job does; running jobs are stopped.
     SystemExit
         If a process was asked to end: all have saved what they could.
@@ -183,6 +183,12 @@ def _run(job: Job, connection: Connection, level: int) -> None:
         teller.tell("bad_input", str(error))
     except EOFError:
         return  # the parent is gone
+    except OSError as error:
+        # A disk without room even for the record of it.
+        teller.tell("os_error", (error.errno, error.strerror or str(error), error.filename))
+    finally:
+        # Nothing is left to save.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _listen(worker: _Worker, watch: Watcher) -> bool:
@@ -198,6 +204,8 @@ def _listen(worker: _Worker, watch: Watcher) -> bool:
         logging.getLogger(content.name).handle(content)
     elif kind == "records":
         worker.records = content
+    elif kind == "os_error":
+        raise OSError(*content)
     else:
         raise BadInputError(content)
     return True
