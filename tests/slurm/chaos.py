@@ -151,7 +151,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     config = folder / "sky.yaml"
-    config.write_text(yaml.safe_dump(patches()))
+    config.write_text(yaml.safe_dump(patches(scans=("pm_phi",))))
     whole, killed, slurm = folder / "whole", folder / "killed", folder / "slurm"
     storm = Storm(random.Random(options.seed), options.kills, options.every)
     subprocess.run(viamachinae("scan", config, "--out", whole, "--quiet"), check=True)
