@@ -178,7 +178,7 @@ def test_a_broken_stage_costs_its_patch_alone(
         raise ArithmeticError("singular matrix\nin detail")
 
     with monkeypatch.context() as patched:
-        patched.setattr(patch_module.anode, "train", broken)
+        patched.setattr(patch_module.method, "train", broken)
         result = scan(small, out, workers=1)
     assert not result.is_good
     ended = {(r.stage, r.scan): r for r in result.patches[first]}

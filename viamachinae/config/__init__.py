@@ -1,8 +1,8 @@
 """The configuration of a scan: one model per stage, one union per choice of method.
 
 Every option states in its description where its default comes from: VM1, VM2 and VM3 are the
-three Via Machinae papers (arXiv:2104.12789, 2303.01529, 2509.08064), ANODE is arXiv:2001.04990;
-"ours" marks a choice of this package. An unknown option is an error.
+three Via Machinae papers (arXiv:2104.12789, 2303.01529, 2509.08064), ANODE is arXiv:2001.04990,
+CATHODE arXiv:2109.00546; "ours" marks a choice of this package. An unknown option is an error.
 """
 
 from viamachinae.config.dust import ColumnEbv, EbvConfig, HealpixEbv, MapConfig, NoEbv, SfdEbv
@@ -31,19 +31,36 @@ from viamachinae.config.query import (
 )
 from viamachinae.config.regions import RegionsConfig, Scan
 from viamachinae.config.scan import ScanConfig
-from viamachinae.config.score import AnodeConfig
+from viamachinae.config.score import (
+    AnodeConfig,
+    CathodeConfig,
+    ClassifierConfig,
+    CwolaConfig,
+    RAnodeConfig,
+    ScoreConfig,
+)
 from viamachinae.config.sky import CentreTiling, HealpixTiling, SkyConfig
-from viamachinae.config.train import PRESETS, FlowConfig, MafConfig, RqsConfig, TrainConfig
+from viamachinae.config.train import (
+    PRESETS,
+    FlowConfig,
+    HealthConfig,
+    MafConfig,
+    RqsConfig,
+    TrainConfig,
+)
 
 __all__ = [
     "PRESETS",
     "AnodeConfig",
     "ArchiveQuery",
     "CandidateConfig",
+    "CathodeConfig",
     "CentreTiling",
+    "ClassifierConfig",
     "ClumpConfig",
     "ColumnEbv",
     "CrossmatchConfig",
+    "CwolaConfig",
     "DownloadCuts",
     "EbvConfig",
     "Feature",
@@ -55,6 +72,7 @@ __all__ = [
     "GreatCircleTrack",
     "HealpixEbv",
     "HealpixTiling",
+    "HealthConfig",
     "InspectConfig",
     "LakeQuery",
     "LineConfig",
@@ -69,12 +87,14 @@ __all__ = [
     "ProtoclusterConfig",
     "ProtostreamConfig",
     "QueryConfig",
+    "RAnodeConfig",
     "RegionsConfig",
     "RidgeConfig",
     "RoiConfig",
     "RqsConfig",
     "Scan",
     "ScanConfig",
+    "ScoreConfig",
     "SfdEbv",
     "SimulateQuery",
     "SkyConfig",

@@ -72,6 +72,11 @@ class CandidateConfig(Model):
     dim_mag: float = Field(
         19.1, description="f_dim is the share of line stars fainter than this in G, mag (VM3)."
     )
+    max_width_deg: Positive = Field(
+        0.5,
+        description="Largest standard deviation across the line with which a star's membership is "
+        "reckoned (ours: half the width of the line finder's box).",
+    )
 
 
 class CrossmatchConfig(Model):

@@ -10,7 +10,7 @@ from viamachinae.config.model import Model
 from viamachinae.config.preprocess import PreprocessConfig
 from viamachinae.config.query import QueryConfig, SimulateQuery
 from viamachinae.config.regions import RegionsConfig
-from viamachinae.config.score import AnodeConfig
+from viamachinae.config.score import AnodeConfig, ScoreConfig
 from viamachinae.config.sky import HealpixTiling, SkyConfig
 from viamachinae.config.train import TrainConfig
 
@@ -25,6 +25,6 @@ class ScanConfig(Model):
     preprocess: PreprocessConfig = PreprocessConfig()
     regions: RegionsConfig = RegionsConfig()
     train: TrainConfig = TrainConfig()
-    score: AnodeConfig = AnodeConfig()
+    score: ScoreConfig = AnodeConfig()
     link: LinkConfig = LinkConfig()
     inspect: InspectConfig = InspectConfig()

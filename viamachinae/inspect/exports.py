@@ -91,6 +91,7 @@ MEMBERS = (
 EXTRA_UCDS = {
     "p_value": "stat.probability",
     "consistency": "stat.value",
+    "membership": "stat.probability",
     "match": "meta.code.class",
     "match_name": "meta.id.cross",
     "match_separation_deg": "pos.angDistance",

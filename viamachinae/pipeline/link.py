@@ -9,11 +9,13 @@ import numpy as np
 from viamachinae.config import ScanConfig
 from viamachinae.inspect.exports import candidates_ecsv, members_parquet
 from viamachinae.link.candidates import find_candidates
+from viamachinae.link.consistency import with_consistency
 from viamachinae.link.evidence import evidence
 from viamachinae.link.streams import LinkedPatch
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.inspect import write_report
 from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
+from viamachinae.pipeline.stages import single_trainings
 from viamachinae.pipeline.status import patch_records
 from viamachinae.sky import Patch, tile
 from viamachinae.store.files import (
@@ -72,11 +74,16 @@ def _link(
 
     def do(advance: Advance) -> Ending:
         linked = []
-        for done, patch in enumerate(patches):
-            if patch.id in lines:
-                linked.append(_linked_patch(run, patch))
-            advance(done + 1, len(patches))
+        here = [patch for patch in patches if patch.id in lines]
+        for done, patch in enumerate(here):
+            linked.append(_linked_patch(run, patch))
+            advance(done + 1, len(here))
         found = find_candidates(linked, config.link.candidates)
+        again = (
+            find_candidates([_linked_patch(run, one, n) for one in here], config.link.candidates)
+            for n in single_trainings(config)
+        )
+        found = with_consistency(found, list(again), config.link.candidates.min_shared)
         write_bytes(run.members, members_parquet(found.members))
         write_table(run.lineage, found.lineage)
         write_text(run.candidates, candidates_ecsv(evidence(found, config.link, config.seed)))
@@ -86,14 +93,14 @@ def _link(
     return run_task(Task(LINK, run, config, [*stars, *lines.values()], outputs, do), watch)
 
 
-def _linked_patch(run: RunFolder, patch: Patch) -> LinkedPatch:
-    protoclusters = read_arrow(run.protoclusters(patch.id))
+def _linked_patch(run: RunFolder, patch: Patch, retraining: int | None = None) -> LinkedPatch:
+    protoclusters = read_arrow(run.protoclusters(patch.id, retraining))
     columns = ["source_id", "ra", "dec", "pmra", "pmdec", "phot_g_mean_mag", "bp_rp"]
     stars = read_table(run.stars(patch.id), columns)
     wanted = np.unique(protoclusters["source_id"].combine_chunks().flatten().to_numpy())
     return LinkedPatch(
         patch,
-        read_arrow(run.lines(patch.id)),
+        read_arrow(run.lines(patch.id, retraining)),
         protoclusters,
         stars[np.isin(stars["source_id"], wanted)],
     )

@@ -18,7 +18,7 @@ from viamachinae.pipeline.link import link
 from viamachinae.pipeline.sources import checked_source
 from viamachinae.pipeline.status import is_good, write_status
 from viamachinae.query.source import Source
-from viamachinae.score.anode import choose_device
+from viamachinae.score.evaluation import choose_device
 from viamachinae.simulate.source import SimulatedSky
 from viamachinae.sky import dusty_patches, tile
 from viamachinae.store.files import write_table, write_text

@@ -8,12 +8,18 @@ from viamachinae.config import ScanConfig
 from viamachinae.pipeline.stage import Stage
 
 
+def single_trainings(config: ScanConfig) -> range:
+    """Numbers of the trainings that are linked alone too; none where there is but one."""
+    return range(config.train.retrainings if config.train.retrainings > 1 else 0)
+
+
 def _training_options(config: ScanConfig) -> list[Any]:
     # Where, by what engine and in how large stacks flows train does not decide what they become.
     unimportant = {"device", "engine", "stack_size", "preset", "checkpoint_seconds"}
     train = config.train.model_dump(mode="json", exclude=unimportant)
     return [
         train,
+        config.score.model_dump(mode="json"),
         config.preprocess.features,
         config.seed,
         config.regions.model_dump(mode="json", exclude={"scans"}),

@@ -90,6 +90,10 @@ class RunFolder:
         """Likelihoods by flow and epoch."""
         return self.patch(patch) / scan / "training.parquet"
 
+    def health(self, patch: str, scan: str) -> Path:
+        """How held-out stars bear out what was trained, by signal region."""
+        return self.patch(patch) / scan / "health.parquet"
+
     def checkpoints(self, patch: str, scan: str) -> Path:
         """Folder of the states of a training at work; empty once it is done."""
         return self.patch(patch) / scan / "checkpoints"
@@ -98,13 +102,17 @@ class RunFolder:
         """Scores of the fiducial stars."""
         return self.patch(patch) / scan / "scores.parquet"
 
-    def lines(self, patch: str) -> Path:
-        """Best line of every region of interest."""
-        return self.patch(patch) / "lines.parquet"
+    def lines(self, patch: str, retraining: int | None = None) -> Path:
+        """Best line of every region of interest, by the scores of all trainings or of one."""
+        return self._by_scores(patch, retraining) / "lines.parquet"
 
-    def protoclusters(self, patch: str) -> Path:
-        """Protoclusters of a patch."""
-        return self.patch(patch) / "protoclusters.parquet"
+    def protoclusters(self, patch: str, retraining: int | None = None) -> Path:
+        """Protoclusters of a patch, by the scores of all trainings or of one."""
+        return self._by_scores(patch, retraining) / "protoclusters.parquet"
+
+    def _by_scores(self, patch: str, retraining: int | None) -> Path:
+        folder = self.patch(patch)
+        return folder if retraining is None else folder / "retrainings" / str(retraining)
 
     def record(self, stage: str, patch: str | None = None, scan: str | None = None) -> Path:
         """Done-record of a stage."""
