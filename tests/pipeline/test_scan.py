@@ -22,7 +22,8 @@ from viamachinae.pipeline.extent import Extent, parse_extent
 from viamachinae.pipeline.link import link
 from viamachinae.pipeline.patch import patch
 from viamachinae.pipeline.plan import plan
-from viamachinae.pipeline.scan import prepare, scan
+from viamachinae.pipeline.prepare import prepare
+from viamachinae.pipeline.scan import scan
 from viamachinae.pipeline.simulate import simulate
 from viamachinae.pipeline.stage import StageName
 from viamachinae.pipeline.status import outcome_of, status

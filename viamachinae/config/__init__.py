@@ -14,12 +14,14 @@ from viamachinae.config.link import (
     CrossmatchConfig,
     LineConfig,
     LinkConfig,
+    OrbitConfig,
     ProtoclusterConfig,
     ProtostreamConfig,
     RidgeConfig,
     RoiConfig,
 )
 from viamachinae.config.model import Model
+from viamachinae.config.nulls import CellConfig, NullKind, NullsConfig
 from viamachinae.config.preprocess import Feature, FiducialCuts, MaskConfig, PreprocessConfig
 from viamachinae.config.query import (
     ArchiveQuery,
@@ -55,6 +57,7 @@ __all__ = [
     "ArchiveQuery",
     "CandidateConfig",
     "CathodeConfig",
+    "CellConfig",
     "CentreTiling",
     "ClassifierConfig",
     "ClumpConfig",
@@ -82,6 +85,9 @@ __all__ = [
     "MaskConfig",
     "Model",
     "NoEbv",
+    "NullKind",
+    "NullsConfig",
+    "OrbitConfig",
     "OrbitTrack",
     "PreprocessConfig",
     "ProtoclusterConfig",

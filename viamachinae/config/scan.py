@@ -7,6 +7,7 @@ from pydantic import Field
 from viamachinae.config.inspect import InspectConfig
 from viamachinae.config.link import LinkConfig
 from viamachinae.config.model import Model
+from viamachinae.config.nulls import NullsConfig
 from viamachinae.config.preprocess import PreprocessConfig
 from viamachinae.config.query import QueryConfig, SimulateQuery
 from viamachinae.config.regions import RegionsConfig
@@ -27,4 +28,5 @@ class ScanConfig(Model):
     train: TrainConfig = TrainConfig()
     score: ScoreConfig = AnodeConfig()
     link: LinkConfig = LinkConfig()
+    nulls: NullsConfig = NullsConfig()
     inspect: InspectConfig = InspectConfig()

@@ -123,6 +123,30 @@ def find_candidates(linked: Sequence[LinkedPatch], config: CandidateConfig) -> C
     )
 
 
+class Significances(NamedTuple):
+    """Significance of candidates, best first, arrays of shape (n_candidates,).
+
+    `sigma` is that of `find_candidates`, `home` the position of the patch in which the
+    candidate's line is most significant.
+    """
+
+    sigma: Floats
+    home: Ints
+
+
+def significances(linked: Sequence[LinkedPatch], config: CandidateConfig) -> Significances:
+    """How significant the candidates are that `find_candidates` finds, and where.
+
+    Parameters and errors are those of `find_candidates`.
+    """
+    found = gather_protostreams(linked)
+    label = _by_rank(join_protostreams(found, [one.patch for one in linked], config), found)
+    best = _best_of_patch(label, found)
+    by_sigma = best[np.lexsort((-found.sigma[best], label[best]))]
+    _, first = np.unique(label[by_sigma], return_index=True)
+    return Significances(_quadrature(label, best, found), found.patch[by_sigma[first]])
+
+
 def candidate_names(ra: Floats, dec: Floats, pmra: Floats, pmdec: Floats) -> list[str]:
     """Names like ``VM_J0936+3612_pm-05.3-12.4``, safe as file names.
 

@@ -7,6 +7,9 @@ from typing import Any
 from viamachinae.config import ScanConfig
 from viamachinae.pipeline.stage import Stage
 
+# Parts of the configuration of link that only candidates depend on.
+ABOVE_PATCHES = {"candidates", "crossmatch", "ridge", "orbits"}
+
 
 def single_trainings(config: ScanConfig) -> range:
     """Numbers of the trainings that are linked alone too; none where there is but one."""
@@ -42,7 +45,7 @@ LINES = Stage(
     "lines",
     ("link",),
     lambda config: [
-        config.link.model_dump(mode="json", exclude={"candidates", "crossmatch", "ridge"}),
+        config.link.model_dump(mode="json", exclude=ABOVE_PATCHES),
         config.sky.evaluation_radius_deg,
         config.regions.scans,
     ],

@@ -66,6 +66,21 @@ class RunFolder:
         """Verdicts of people: rows are only ever added."""
         return self.root / "vetting.csv"
 
+    @property
+    def calibration(self) -> Path:
+        """What null skies say of cuts in significance."""
+        return self.root / "calibration.json"
+
+    @property
+    def nulls(self) -> Path:
+        """Folder of the null skies, each a run folder."""
+        return self.root / "nulls"
+
+    @property
+    def null_candidates(self) -> Path:
+        """In the folder of a null sky: what it gives at the cuts of the scan."""
+        return self.root / "null.json"
+
     def candidate(self, name: str) -> Path:
         """Folder of what belongs to one candidate."""
         return self.root / "candidates" / name
