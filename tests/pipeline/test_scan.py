@@ -204,6 +204,7 @@ WRITTEN: dict[str, tuple[StageName, Scan | None] | None] = {
     "cutflow.json": ("preprocess", None),
     "flows.safetensors": ("train", "pm_phi"),
     "training.parquet": ("train", "pm_phi"),
+    "health.parquet": ("train", "pm_phi"),
     "scores.parquet": ("score", "pm_phi"),
     "lines.parquet": ("lines", None),
     "protoclusters.parquet": ("lines", None),

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import random
-import shlex
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 from astropy.table import Table
 
-from tests.slurm.conftest import BATCHES, QUICK, patches, results, scan_whole, viamachinae
+from tests.slurm.conftest import BATCHES, QUICK, results, viamachinae
 
 pytestmark = pytest.mark.slurm
-
-EPOCHS_OF_MINUTES = 6000
 
 
 def scan_by_slurm(config: Path, out: Path, *extra: str) -> None:
@@ -40,44 +36,6 @@ def test_twelve_patches_and_two_scans(twelve: tuple[Path, Path], tmp_path: Path)
     scan_by_slurm(config, tmp_path, *BATCHES)
     assert results(tmp_path) == results(whole)
     assert len(Table.read(tmp_path / "candidates.ecsv")) >= 1
-
-
-# As docs/cluster.md has it. SLURM may send the signal up to a minute early.
-ARRAY = """#!/bin/bash
-#SBATCH --time=3 --requeue --signal=TERM@60 --open-mode=append --output={out}/job.log
-srun {viamachinae} patch {config} --array 1/1 --out {out} --log-json || code=$?
-[ "${{code:-0}}" = 75 ] && scontrol requeue "$SLURM_JOB_ID"
-exit "${{code:-0}}"
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("slurm")
-def test_at_its_time_limit_a_job_saves_and_goes_on_in_its_next_turn(tmp_path: Path) -> None:
-    """Training that takes more than a turn; how many it takes depends on the machine."""
-    options = patches(1, ("pm_phi",))
-    options["train"] |= {"epochs": EPOCHS_OF_MINUTES, "checkpoint_seconds": 600}
-    config, whole = scan_whole(tmp_path, options)
-    out = tmp_path / "array"
-    out.mkdir()
-    script = out / "job.sh"
-    command = shlex.join(viamachinae())
-    script.write_text(ARRAY.format(viamachinae=command, config=config, out=out))
-    sbatch = ["sbatch", "--parsable", str(script)]
-    job = subprocess.run(sbatch, capture_output=True, text=True, check=True).stdout.strip()
-    shown = ""
-    while "JobState=COMPLETED" not in shown:
-        time.sleep(5)
-        ask = ["scontrol", "show", "job", job]
-        shown = subprocess.run(ask, capture_output=True, text=True, check=True).stdout
-        assert "JobState=FAILED" not in shown, (out / "job.log").read_text()
-        assert "JobState=TIMEOUT" not in shown, (out / "job.log").read_text()
-    assert "Restarts=0" not in shown
-    log = (out / "job.log").read_text()
-    assert log.count("going on from a checkpoint") >= 1
-    expected = results(whole / "patches")
-    assert results(out / "patches") == expected
-    assert expected
 
 
 @pytest.mark.slow
