@@ -17,6 +17,7 @@ from viamachinae.errors import BadInputError
 from viamachinae.inspect.candidate import Candidate
 from viamachinae.inspect.dossier import dossier
 from viamachinae.inspect.exports import ranked
+from viamachinae.inspect.false_candidates import FalseCandidates
 from viamachinae.inspect.files import candidate_files
 from viamachinae.inspect.footprint import has_moc
 from viamachinae.inspect.formats import fits_table, votable_xml
@@ -31,7 +32,14 @@ from viamachinae.pipeline.vetting import read_vetting
 from viamachinae.pipeline.views import Seen, gather_views
 from viamachinae.preprocess.photometry import photometric_names
 from viamachinae.sky import Patch, tile
-from viamachinae.store.files import content_hash, count_rows, file_hash, read_table, write_bytes
+from viamachinae.store.files import (
+    content_hash,
+    count_rows,
+    file_hash,
+    read_json,
+    read_table,
+    write_bytes,
+)
 from viamachinae.store.records import Record, provenance, read_record
 from viamachinae.store.run import RunFolder
 
@@ -135,6 +143,7 @@ def _write(
         members=members,
         max_figures=config.inspect.max_figures,
         verdicts=verdicts,
+        false=_false_candidates(run),
     )
     written.keep(run.page, page(report).encode())
     _remove_others(run, written.paths)
@@ -174,6 +183,20 @@ def _ridge(config: ScanConfig, row: Row) -> Ridge | None:
     if "distance_kpc" not in row.colnames or not np.isfinite(row["distance_kpc"]):
         return None
     return ridge_at(config.link.ridge.feh, config.link.ridge.age_gyr, float(row["distance_kpc"]))
+
+
+def _false_candidates(run: RunFolder) -> FalseCandidates | None:
+    """What null skies say, as `link` left it."""
+    if not run.calibration.is_file():
+        return None
+    content = read_json(run.calibration)
+    return FalseCandidates(
+        n_skies=len(content["skies"]),
+        **{
+            name: content[name]
+            for name in ("kind", "n_null_patches", "n_patches", "confidence", "curve", "lines")
+        },
+    )
 
 
 def _remove_others(run: RunFolder, written: Sequence[Path]) -> None:
