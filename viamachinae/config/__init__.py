@@ -34,13 +34,24 @@ from viamachinae.config.scan import ScanConfig
 from viamachinae.config.score import AnodeConfig
 from viamachinae.config.sky import CentreTiling, HealpixTiling, SkyConfig
 from viamachinae.config.train import PRESETS, FlowConfig, MafConfig, RqsConfig, TrainConfig
+from viamachinae.config.validate import (
+    BaselinesConfig,
+    ChallengeConfig,
+    FoundConfig,
+    HoughFinderConfig,
+    InjectedStreams,
+    MatchedFilterConfig,
+    ValidationConfig,
+)
 
 __all__ = [
     "PRESETS",
     "AnodeConfig",
     "ArchiveQuery",
+    "BaselinesConfig",
     "CandidateConfig",
     "CentreTiling",
+    "ChallengeConfig",
     "ClumpConfig",
     "ColumnEbv",
     "CrossmatchConfig",
@@ -50,11 +61,14 @@ __all__ = [
     "FiducialCuts",
     "FilesQuery",
     "FlowConfig",
+    "FoundConfig",
     "GalaxyConfig",
     "Gap",
     "GreatCircleTrack",
     "HealpixEbv",
     "HealpixTiling",
+    "HoughFinderConfig",
+    "InjectedStreams",
     "InspectConfig",
     "LakeQuery",
     "LineConfig",
@@ -62,6 +76,7 @@ __all__ = [
     "MafConfig",
     "MapConfig",
     "MaskConfig",
+    "MatchedFilterConfig",
     "Model",
     "NoEbv",
     "OrbitTrack",
@@ -80,4 +95,5 @@ __all__ = [
     "SkyConfig",
     "StreamConfig",
     "TrainConfig",
+    "ValidationConfig",
 ]

@@ -13,6 +13,7 @@ from viamachinae.config.regions import RegionsConfig
 from viamachinae.config.score import AnodeConfig
 from viamachinae.config.sky import HealpixTiling, SkyConfig
 from viamachinae.config.train import TrainConfig
+from viamachinae.config.validate import ValidationConfig
 
 
 class ScanConfig(Model):
@@ -28,3 +29,4 @@ class ScanConfig(Model):
     score: AnodeConfig = AnodeConfig()
     link: LinkConfig = LinkConfig()
     inspect: InspectConfig = InspectConfig()
+    validation: ValidationConfig = ValidationConfig()
