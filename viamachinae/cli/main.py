@@ -16,6 +16,7 @@ from viamachinae import __version__
 from viamachinae.cli import ingest, inspect, options, provenance, rerun, sky, status, survey, work
 from viamachinae.cli.arguments import say
 from viamachinae.cli.bench import bench
+from viamachinae.cli.challenge import challenge, inject, validate
 from viamachinae.errors import ArchiveError, BadInputError
 
 app = typer.Typer(
@@ -33,6 +34,8 @@ VERBS = (
     provenance.provenance,
     ingest.ingest,
     sky.simulate,
+    inject,
+    validate,
     bench,
 )
 
@@ -58,6 +61,7 @@ def _root(
 for verb in VERBS:
     app.command()(verb)
 app.command("config")(options.show_config)
+app.add_typer(challenge, name="challenge")
 
 
 def main() -> None:

@@ -115,11 +115,11 @@ def read_truth(text: str, name: str) -> list[TrueStream]:
         If it is none; `name` is what messages call it.
     """
     try:
-        table = Table.read(text, format="ascii.ecsv")
+        table = Table.read(text.splitlines(), format="ascii.ecsv")
         noted = table.meta["streams"]
         stream, ids = np.asarray(table["stream"]), np.asarray(table["source_id"], dtype=np.int64)
         return [_read_stream(dict(one), ids[stream == one["name"]]) for one in noted]
-    except (InconsistentTableError, ValueError, KeyError, TypeError) as error:
+    except (InconsistentTableError, ValueError, LookupError, TypeError) as error:
         raise BadInputError(
             f"{name}: is no truth of injected streams ({str(error).partition(chr(10))[0]}); give "
             "the file that `viamachinae inject` or `viamachinae challenge make` wrote"
