@@ -37,7 +37,7 @@ def test_every_option_says_where_its_default_comes_from() -> None:
     for option in options():
         assert option.description, option.path
         if option.default != "needed" and option.path.split(".")[-1] not in TAGS:
-            assert re.search(r"ANODE|ours|VM[123]", option.description), option
+            assert re.search(r"ANODE|CATHODE|ours|VM[123]", option.description), option
 
 
 def test_table_and_schema_hold_every_option() -> None:
@@ -58,6 +58,8 @@ def test_table_and_schema_hold_every_option() -> None:
         ({"sky": {"radius_deg": 5.0}}, ["evaluation_radius_deg", "radius_deg"]),
         ({"train": {"epochs": 5, "average_last": 6}}, ["average_last", "epochs"]),
         ({"train": {"flow": {"family": "rqs", "batch_norm": True}}}, ["batch_norm", "not an op"]),
+        ({"score": {"oversampling": 2}}, ["score.oversampling", "not an option"]),
+        ({"score": {"method": "cwola", "flow": {}}}, ["score.flow", "not an option"]),
         ({"train": {"flow": {"batch_norm": True}}}, ["train.flow.batch_norm", "not an option"]),
     ],
 )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from viamachinae.bench.modules import normflows_flow
+from viamachinae.bench.normflows import normflows_flow
 from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.splines import RationalQuadratic
 from viamachinae.flows.stack import FlowStack

@@ -53,14 +53,18 @@ class Keeper:
 
     def save(self, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
         save_checkpoint(self.path, tensors, header)
-        self.stopping = False
-        raise Stopped
+        if self.stopping:
+            self.stopping = False
+            raise Stopped
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         if not self.path.exists():
             return None
         self.loads += 1
         return load_checkpoint(self.path)
+
+    def part(self, name: str) -> Keeper:
+        return Keeper(self.path.with_name(name), self.stops)
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +145,15 @@ def test_retries_go_on_too(stars: Stars, tmp_path: Path) -> None:
     whole = fit(SMALL, poisoned, TASKS, OPTIONS)
     assert repr(fitted.history) == repr(whole.history)
     assert torch.equal(fitted.weights[1], whole.weights[1])
+
+
+def test_a_fit_that_has_ended_is_not_done_again(
+    stars: Stars, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = Keeper(tmp_path / "state", set())
+    whole = fit(SMALL, stars, TASKS, OPTIONS, keeper=keeper)
+    monkeypatch.setattr(TorchLanes, "step", None)
+    assert_same(fit(SMALL, stars, TASKS, OPTIONS, keeper=keeper), whole)
 
 
 def test_a_state_of_other_lanes_is_not_taken(stars: Stars, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from viamachinae.flows.rows import Rows
+from viamachinae.flows.rows import Picked, Rows
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,7 @@ from viamachinae.flows.rows import Rows
         (Rows(0, 3, complement=True), [3, 4, 5, 6]),
         (Rows(4, 7, complement=True), [0, 1, 2, 3]),
         (Rows(3, 3), []),
+        (Picked(np.array([1, 4, 6], dtype=np.int32)), [1, 4, 6]),
     ],
 )
 def test_rows_are_what_the_slice_says(rows, expected):

@@ -48,7 +48,7 @@ def test_tables_have_units_and_types_and_keep_order(crossing) -> None:
     ]  # fmt: skip
     assert members.colnames == [
         "candidate", "source_id", "ra", "dec", "pmra", "pmdec", "phot_g_mean_mag", "bp_rp",
-        "log_ratio", "on_line",
+        "log_ratio", "on_line", "membership",
     ]  # fmt: skip
     assert lineage.colnames == [
         "candidate", "patch", "protostream", "protocluster", "roi", "scan", "region", "window",

@@ -15,7 +15,7 @@ from viamachinae.errors import BadInputError
 from viamachinae.options import parse_config
 from viamachinae.pipeline.extent import Extent
 from viamachinae.pipeline.patch import patch
-from viamachinae.pipeline.scan import prepare
+from viamachinae.pipeline.prepare import prepare
 from viamachinae.pipeline.status import status, write_status
 from viamachinae.sky import tile
 from viamachinae.store.files import read_table

@@ -22,7 +22,8 @@ from viamachinae.pipeline.extent import parse_extent
 from viamachinae.pipeline.link import link
 from viamachinae.pipeline.patch import patch
 from viamachinae.pipeline.plan import plan
-from viamachinae.pipeline.scan import prepare, scan
+from viamachinae.pipeline.prepare import prepare
+from viamachinae.pipeline.scan import scan
 from viamachinae.pipeline.simulate import simulate
 from viamachinae.pipeline.status import outcome_of, status
 from viamachinae.sky import tile
@@ -176,7 +177,7 @@ def test_a_broken_stage_costs_its_patch_alone(
         raise ArithmeticError("singular matrix\nin detail")
 
     with monkeypatch.context() as patched:
-        patched.setattr(patch_module.anode, "train", broken)
+        patched.setattr(patch_module.method, "train", broken)
         result = scan(small, out, workers=1)
     assert not result.is_good
     ended = {(r.stage, r.scan): r for r in result.patches[first]}

@@ -15,7 +15,7 @@ from viamachinae.errors import BadInputError
 from viamachinae.options import json_schema
 from viamachinae.pipeline import plan as plan_module
 from viamachinae.pipeline.plan_file import kept_plan
-from viamachinae.pipeline.scan import prepare
+from viamachinae.pipeline.prepare import prepare
 from viamachinae.pipeline.workflow import (
     PLACES,
     job_name,

@@ -1,4 +1,4 @@
-"""ANODE finds a small known signal on a known background, close to the ideal ratio."""
+"""ANODE, and what all scores share: files, regions, stars without a score, engines."""
 
 from __future__ import annotations
 
@@ -8,68 +8,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.stats import multivariate_normal, norm, rankdata
 
-from viamachinae.config import RegionsConfig, TrainConfig
+from tests.score.known import (
+    CONFIG,
+    FEATURES,
+    N_SIGNAL,
+    auc,
+    background_log_prob,
+    ideal_log_ratio,
+    prepared,
+)
+from viamachinae.config import AnodeConfig, TrainConfig
 from viamachinae.errors import BadInputError, UnprocessableError
 from viamachinae.flows.splines import RationalQuadratic
-from viamachinae.score.anode import architecture_of, choose_device, score, train
-from viamachinae.score.regions import SignalRegion, signal_regions
+from viamachinae.score.densities import architecture_of
+from viamachinae.score.evaluation import choose_device
+from viamachinae.score.method import score, train
 from viamachinae.score.trained import load_flows, save_flows
 
-N_BACKGROUND, N_SIGNAL = 9_000, 150
-SIGNAL_MEAN, SIGNAL_STD = np.array([1.8, -2.0]), 0.2
-FEATURES = ["phi", "lam"]
-CONFIG = TrainConfig(
-    flow={"family": "maf", "blocks": 4, "hidden": [32], "batch_norm": False},
-    learning_rate=1e-2,
-    weight_decay=1e-4,
-    batch_size=64,
-    epochs=8,
-    average_last=4,
-    device="cpu",
-)
-
-
-def background_log_prob(x: np.ndarray, pm: np.ndarray) -> np.ndarray:
-    """A Gaussian whose mean moves with the proper motion."""
-    return norm.logpdf(x[:, 0], 0.1 * pm) + norm.logpdf(x[:, 1], -0.05 * pm, 1.2)
-
-
-@pytest.fixture(scope="module")
-def sky() -> dict[str, np.ndarray]:
-    """Background over pm = -3 .. 3 and a clump of signal stars at pm = 0.5 .. 1.5."""
-    rng = np.random.default_rng(0)
-    pm = np.concatenate([rng.uniform(-3, 3, N_BACKGROUND), rng.uniform(0.5, 1.5, N_SIGNAL)])
-    mean = np.column_stack([0.1 * pm, -0.05 * pm])
-    x = mean + rng.normal(size=mean.shape) * [1.0, 1.2]
-    x[N_BACKGROUND:] = SIGNAL_MEAN + SIGNAL_STD * rng.normal(size=(N_SIGNAL, 2))
-    return {
-        "x": x,
-        "pm": pm[:, None],
-        "source_id": rng.permutation(len(pm)).astype(np.int64) + 4_000_000_000_000_000_000,
-        "signal": np.arange(len(pm)) >= N_BACKGROUND,
-    }
-
-
-@pytest.fixture(scope="module")
-def region(sky) -> SignalRegion:
-    config = RegionsConfig(width_masyr=2, stride_masyr=2, min_stars=1000, range_masyr=(0, 2))
-    (region,) = signal_regions(sky["pm"][:, 0], "pm_lam", config)
-    return region
+ANODE = AnodeConfig()
 
 
 @pytest.fixture(scope="module")
 def learned(sky, region):
-    return train(
-        sky["x"], sky["pm"], [region], CONFIG, seed=1, patch="l0.0_b+0.0", features=FEATURES
-    )
-
-
-def auc(values: np.ndarray, signal: np.ndarray) -> float:
-    ranks = rankdata(values)
-    n = int(signal.sum())
-    return float((ranks[signal].sum() - n * (n + 1) / 2) / (n * (len(values) - n)))
+    stars = prepared(sky["x"], sky["pm"], sky["source_id"], patch="l0.0_b+0.0")
+    return train(stars, [region], CONFIG, ANODE)
 
 
 def test_the_learned_ratio_ranks_the_signal_nearly_as_well_as_the_true_one(sky, region, learned):
@@ -79,8 +42,7 @@ def test_the_learned_ratio_ranks_the_signal_nearly_as_well_as_the_true_one(sky, 
     by_id = np.argsort(sky["source_id"][inside])
     x, pm = sky["x"][inside][by_id], sky["pm"][inside][by_id, 0]
     signal = sky["signal"][inside][by_id]
-    clump = multivariate_normal(SIGNAL_MEAN, SIGNAL_STD**2).logpdf(x)
-    ideal = auc(clump - background_log_prob(x, pm), signal)
+    ideal = auc(ideal_log_ratio(x, pm), signal)
     found = auc(np.asarray(scores["log_ratio"]), signal)
     assert ideal > 0.99
     assert found > ideal - 0.02
@@ -143,7 +105,7 @@ def test_a_flow_of_splines_is_trained_scored_and_saved(tmp_path: Path, sky, regi
     given |= {"epochs": 4, "average_last": 2, "learning_rate": 1e-2, "schedule": "cosine"}
     config = TrainConfig.model_validate({**given, "device": "cpu", "batch_size": 128})
     x, pm, ids = sky["x"][::2], sky["pm"][::2], sky["source_id"][::2]
-    trained, history = train(x, pm, [region], config, seed=1, patch="p", features=FEATURES)
+    trained, history = train(prepared(x, pm), [region], config, ANODE)
     assert trained.architecture.spline == RationalQuadratic(bins=6, bound=5.0)
     held_out = history["held_out"][history["density"] == "cr"]
     truth = background_log_prob(sky["x"], sky["pm"][:, 0]).mean()
@@ -195,10 +157,10 @@ def test_a_flow_does_not_depend_on_the_other_regions(sky, region):
     x, pm = sky["x"][::10], sky["pm"][::10]
     quick = CONFIG.model_copy(update={"epochs": 2, "average_last": 1})
     other = replace(region, lower=-3.0, upper=-1.0)
-    alone, _ = train(x, pm, [region], quick, seed=1, patch="p", features=FEATURES)
-    pair, _ = train(x, pm, [other, region], quick, seed=1, patch="p", features=FEATURES)
+    alone, _ = train(prepared(x, pm), [region], quick, ANODE)
+    pair, _ = train(prepared(x, pm), [other, region], quick, ANODE)
     torch.testing.assert_close(pair.weights[1], alone.weights[0], rtol=1e-3, atol=1e-4)
-    moved, _ = train(x, pm, [region], quick, seed=1, patch="q", features=FEATURES)
+    moved, _ = train(prepared(x, pm, patch="q"), [region], quick, ANODE)
     assert not torch.equal(moved.weights, alone.weights)
 
 
@@ -206,16 +168,16 @@ def test_data_that_cannot_be_learned_from_are_said_to_be(sky, region):
     x = sky["x"][:400].copy()
     x[:, 1] = 3.0
     with pytest.raises(UnprocessableError, match="patch p: feature lam is constant"):
-        train(x, sky["pm"][:400], [region], CONFIG, seed=0, patch="p", features=FEATURES)
+        prepared(x, sky["pm"][:400])
     empty = replace(region, lower=90.0, upper=92.0)
     with pytest.raises(UnprocessableError, match="from 90 mas/yr has too few stars"):
-        train(sky["x"], sky["pm"], [empty], CONFIG, seed=0, patch="p", features=FEATURES)
+        train(prepared(sky["x"], sky["pm"]), [empty], CONFIG, ANODE)
 
 
 def test_the_engine_is_recorded_and_densities_agree_between_engines(tmp_path, sky, region):
     x, pm, source_id = sky["x"][::5], sky["pm"][::5], sky["source_id"][::5]
     quick = CONFIG.model_copy(update={"epochs": 2, "average_last": 1, "engine": "torch"})
-    trained, _ = train(x, pm, [region], quick, seed=1, patch="p", features=FEATURES)
+    trained, _ = train(prepared(x, pm), [region], quick, ANODE)
     assert trained.engine == "torch"
     # Scored by the kernel, where it is built.
     compiled = replace(trained, engine="native")
@@ -230,7 +192,7 @@ def test_a_native_engine_that_was_not_built_is_bad_input(monkeypatch, sky, regio
     monkeypatch.setattr("viamachinae.flows.engines.library", lambda: None)
     config = CONFIG.model_copy(update={"engine": "native"})
     with pytest.raises(BadInputError, match=r"train\.engine is native, but it was not built"):
-        train(sky["x"], sky["pm"], [region], config, seed=0, patch="p", features=FEATURES)
+        train(prepared(sky["x"], sky["pm"]), [region], config, ANODE)
 
 
 def test_cuda_where_there_is_none_is_bad_input(monkeypatch):

@@ -5,7 +5,8 @@ import pytest
 from astropy.table import Table
 from scipy.stats import binomtest
 
-from viamachinae.validate.completeness import AXES, clopper_pearson, completeness
+from viamachinae.validate.calibration import clopper_pearson
+from viamachinae.validate.completeness import AXES, completeness
 from viamachinae.validate.completeness_figure import completeness_figure
 
 
@@ -13,11 +14,12 @@ from viamachinae.validate.completeness_figure import completeness_figure
 @pytest.mark.parametrize(("k", "n"), [(0, 1), (0, 20), (1, 20), (13, 20), (20, 20), (7, 300)])
 def test_intervals_are_those_of_scipy(k: int, n: int, level: float) -> None:
     expected = binomtest(k, n).proportion_ci(level, method="exact")
-    np.testing.assert_allclose(clopper_pearson(k, n, level), expected, rtol=1e-9)
+    found = clopper_pearson(np.array([k, 0]), np.array([n, n]), level)
+    np.testing.assert_allclose([ends[0] for ends in found], expected, rtol=1e-9)
 
 
 def test_of_no_trials_nothing_is_known() -> None:
-    assert clopper_pearson(0, 0) == (0.0, 1.0)
+    assert clopper_pearson(np.array(0), 0, 0.95) == (0.0, 1.0)
 
 
 @pytest.fixture

@@ -5,11 +5,13 @@ from __future__ import annotations
 from viamachinae.bench.engines import OwnEngine
 from viamachinae.bench.flowjax import FlowJax
 from viamachinae.bench.library import Library, missing
-from viamachinae.bench.modules import MODULE_PEERS
+from viamachinae.bench.nflows import NFLOWS
+from viamachinae.bench.normflows import NORMFLOWS
+from viamachinae.bench.zuko import ZUKO
 from viamachinae.flows import Architecture
 
 OURS: tuple[Library, ...] = (OwnEngine("torch"), OwnEngine("native"))
-PEERS: tuple[Library, ...] = (*MODULE_PEERS, FlowJax())
+PEERS: tuple[Library, ...] = (ZUKO, NFLOWS, NORMFLOWS, FlowJax())
 LIBRARIES = {library.name: library for library in (*OURS, *PEERS)}
 
 

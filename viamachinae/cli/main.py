@@ -13,7 +13,18 @@ from typing import Annotated
 import typer
 
 from viamachinae import __version__
-from viamachinae.cli import ingest, inspect, options, provenance, rerun, sky, status, survey, work
+from viamachinae.cli import (
+    ingest,
+    inspect,
+    null,
+    options,
+    provenance,
+    rerun,
+    sky,
+    status,
+    survey,
+    work,
+)
 from viamachinae.cli.arguments import say
 from viamachinae.cli.bench import bench
 from viamachinae.cli.challenge import challenge, inject, validate
@@ -29,6 +40,7 @@ VERBS = (
     inspect.inspect,
     inspect.compare,
     rerun.rerun,
+    null.null,
     survey.plan,
     status.status,
     provenance.provenance,

@@ -82,18 +82,13 @@ def print_candidates(folder: Path) -> None:
 
     candidates = Rows.read(folder / "candidates.ecsv")
     table = Table(title=f"{len(candidates)} stream candidates; report: {folder / 'index.html'}")
-    for name in ("rank", "candidate", "sigma", "n_stars", "n_patches", "ra", "dec"):
+    forms = {"rank": "", "candidate": "", "sigma": ".1f", "p_value": ".2g", "fdr": ".2g"}
+    forms |= {"n_stars": "", "n_patches": "", "ra": ".2f", "dec": "+.2f"}
+    shown = {name: form for name, form in forms.items() if name in candidates.colnames}
+    for name in shown:
         table.add_column(name, justify="right" if name != "candidate" else "left")
     for row in candidates[:20]:
-        table.add_row(
-            str(row["rank"]),
-            str(row["candidate"]),
-            f"{row['sigma']:.1f}",
-            str(row["n_stars"]),
-            str(row["n_patches"]),
-            f"{row['ra']:.2f}",
-            f"{row['dec']:+.2f}",
-        )
+        table.add_row(*(format(row[name], form) for name, form in shown.items()))
     Console().print(table)
     if len(candidates) > 20:
         Console().print(f"{len(candidates) - 20} more in {folder / 'candidates.ecsv'}")
@@ -133,7 +128,7 @@ def patch(
     from viamachinae.cli.progress import watching
     from viamachinae.pipeline.batch import batch, write_done
     from viamachinae.pipeline.extent import parse_extent, share
-    from viamachinae.pipeline.scan import prepare
+    from viamachinae.pipeline.prepare import prepare
     from viamachinae.pipeline.status import is_good, outcome_of
     from viamachinae.sky import tile
 

@@ -1,8 +1,8 @@
 """The configuration of a scan: one model per stage, one union per choice of method.
 
 Every option states in its description where its default comes from: VM1, VM2 and VM3 are the
-three Via Machinae papers (arXiv:2104.12789, 2303.01529, 2509.08064), ANODE is arXiv:2001.04990;
-"ours" marks a choice of this package. An unknown option is an error.
+three Via Machinae papers (arXiv:2104.12789, 2303.01529, 2509.08064), ANODE is arXiv:2001.04990,
+CATHODE arXiv:2109.00546; "ours" marks a choice of this package. An unknown option is an error.
 """
 
 from viamachinae.config.dust import ColumnEbv, EbvConfig, HealpixEbv, MapConfig, NoEbv, SfdEbv
@@ -14,12 +14,14 @@ from viamachinae.config.link import (
     CrossmatchConfig,
     LineConfig,
     LinkConfig,
+    OrbitConfig,
     ProtoclusterConfig,
     ProtostreamConfig,
     RidgeConfig,
     RoiConfig,
 )
 from viamachinae.config.model import Model
+from viamachinae.config.nulls import CellConfig, NullKind, NullsConfig
 from viamachinae.config.preprocess import Feature, FiducialCuts, MaskConfig, PreprocessConfig
 from viamachinae.config.query import (
     ArchiveQuery,
@@ -31,9 +33,23 @@ from viamachinae.config.query import (
 )
 from viamachinae.config.regions import RegionsConfig, Scan
 from viamachinae.config.scan import ScanConfig
-from viamachinae.config.score import AnodeConfig
+from viamachinae.config.score import (
+    AnodeConfig,
+    CathodeConfig,
+    ClassifierConfig,
+    CwolaConfig,
+    RAnodeConfig,
+    ScoreConfig,
+)
 from viamachinae.config.sky import CentreTiling, HealpixTiling, SkyConfig
-from viamachinae.config.train import PRESETS, FlowConfig, MafConfig, RqsConfig, TrainConfig
+from viamachinae.config.train import (
+    PRESETS,
+    FlowConfig,
+    HealthConfig,
+    MafConfig,
+    RqsConfig,
+    TrainConfig,
+)
 from viamachinae.config.validate import (
     BaselinesConfig,
     ChallengeConfig,
@@ -50,11 +66,15 @@ __all__ = [
     "ArchiveQuery",
     "BaselinesConfig",
     "CandidateConfig",
+    "CathodeConfig",
+    "CellConfig",
     "CentreTiling",
     "ChallengeConfig",
+    "ClassifierConfig",
     "ClumpConfig",
     "ColumnEbv",
     "CrossmatchConfig",
+    "CwolaConfig",
     "DownloadCuts",
     "EbvConfig",
     "Feature",
@@ -67,6 +87,7 @@ __all__ = [
     "GreatCircleTrack",
     "HealpixEbv",
     "HealpixTiling",
+    "HealthConfig",
     "HoughFinderConfig",
     "InjectedStreams",
     "InspectConfig",
@@ -79,17 +100,22 @@ __all__ = [
     "MatchedFilterConfig",
     "Model",
     "NoEbv",
+    "NullKind",
+    "NullsConfig",
+    "OrbitConfig",
     "OrbitTrack",
     "PreprocessConfig",
     "ProtoclusterConfig",
     "ProtostreamConfig",
     "QueryConfig",
+    "RAnodeConfig",
     "RegionsConfig",
     "RidgeConfig",
     "RoiConfig",
     "RqsConfig",
     "Scan",
     "ScanConfig",
+    "ScoreConfig",
     "SfdEbv",
     "SimulateQuery",
     "SkyConfig",

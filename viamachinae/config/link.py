@@ -72,6 +72,11 @@ class CandidateConfig(Model):
     dim_mag: float = Field(
         19.1, description="f_dim is the share of line stars fainter than this in G, mag (VM3)."
     )
+    max_width_deg: Positive = Field(
+        0.5,
+        description="Largest standard deviation across the line with which a star's membership is "
+        "reckoned (ours: half the width of the line finder's box).",
+    )
 
 
 class CrossmatchConfig(Model):
@@ -116,6 +121,17 @@ class RidgeConfig(Model):
     )
 
 
+class OrbitConfig(Model):
+    """Whether one orbit goes through the line stars (needs gala, extra `orbits`)."""
+
+    n_candidates: int = Field(
+        0, ge=0, description="Candidates, best first, that an orbit is fitted to (ours)."
+    )
+    distance_kpc: tuple[Positive, Positive] = Field(
+        (3.0, 60.0), description="Range of the distance in the middle, kpc (ours)."
+    )
+
+
 class LinkConfig(Model):
     """From scores to stream candidates."""
 
@@ -127,3 +143,4 @@ class LinkConfig(Model):
     candidates: CandidateConfig = CandidateConfig()
     crossmatch: CrossmatchConfig = CrossmatchConfig()
     ridge: RidgeConfig = RidgeConfig()
+    orbits: OrbitConfig = OrbitConfig()

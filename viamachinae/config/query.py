@@ -11,6 +11,15 @@ from viamachinae.config.galaxy import GalaxyConfig, StreamConfig
 from viamachinae.config.model import Model, Positive, default_tag
 
 Release = Literal["gaia_dr2", "gaia_dr3", "gaia_dr4"]
+FollowedRelease = Annotated[
+    Release, Field(description="The Gaia release that the columns follow (ours).")
+]
+ColumnNames = Annotated[
+    dict[str, str],
+    Field(
+        description="Gaia's column name to the catalogue's, where the two differ (ours).",
+    ),
+]
 
 
 class FilesQuery(Model):
@@ -20,13 +29,8 @@ class FilesQuery(Model):
     path: Path | list[Path] = Field(
         description="Parquet, FITS, ECSV, VOTable, CSV or .npy patch file, or a list of them."
     )
-    columns: dict[str, str] = Field(
-        default_factory=dict,
-        description="Gaia's column name to the file's column name, where the two differ (ours).",
-    )
-    release: Release = Field(
-        "gaia_dr3", description="The Gaia release that the columns follow (ours)."
-    )
+    columns: ColumnNames = Field(default_factory=dict)
+    release: FollowedRelease = "gaia_dr3"
 
 
 class DownloadCuts(Model):
@@ -104,13 +108,8 @@ class LakeQuery(Model):
     path: str = Field(
         description="Folder of the lake or HATS catalogue, or its URL, as in s3://bucket/folder."
     )
-    columns: dict[str, str] = Field(
-        default_factory=dict,
-        description="Gaia's column name to the catalogue's, where the two differ (ours).",
-    )
-    release: Release = Field(
-        "gaia_dr3", description="The Gaia release that the columns follow (ours)."
-    )
+    columns: ColumnNames = Field(default_factory=dict)
+    release: FollowedRelease = "gaia_dr3"
 
 
 class SimulateQuery(Model):

@@ -7,10 +7,11 @@ from pydantic import Field
 from viamachinae.config.inspect import InspectConfig
 from viamachinae.config.link import LinkConfig
 from viamachinae.config.model import Model
+from viamachinae.config.nulls import NullsConfig
 from viamachinae.config.preprocess import PreprocessConfig
 from viamachinae.config.query import QueryConfig, SimulateQuery
 from viamachinae.config.regions import RegionsConfig
-from viamachinae.config.score import AnodeConfig
+from viamachinae.config.score import AnodeConfig, ScoreConfig
 from viamachinae.config.sky import HealpixTiling, SkyConfig
 from viamachinae.config.train import TrainConfig
 from viamachinae.config.validate import ValidationConfig
@@ -26,7 +27,8 @@ class ScanConfig(Model):
     preprocess: PreprocessConfig = PreprocessConfig()
     regions: RegionsConfig = RegionsConfig()
     train: TrainConfig = TrainConfig()
-    score: AnodeConfig = AnodeConfig()
+    score: ScoreConfig = AnodeConfig()
     link: LinkConfig = LinkConfig()
+    nulls: NullsConfig = NullsConfig()
     inspect: InspectConfig = InspectConfig()
     validation: ValidationConfig = ValidationConfig()

@@ -54,6 +54,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "batch_size": 256,
         "epochs": 50,
         "average_last": 10,
+        "retrainings": 1,
     },
     "demo": {
         "flow": {"family": "maf", "blocks": 6, "hidden": [48], "batch_norm": False},
@@ -62,8 +63,28 @@ PRESETS: dict[str, dict[str, Any]] = {
         "batch_size": 256,
         "epochs": 12,
         "average_last": 6,
+        "retrainings": 1,
     },
 }
+
+
+class HealthConfig(Model):
+    """How far held-out stars may be from what was learned of a signal region."""
+
+    max_pit_distance: float = Field(
+        0.2,
+        gt=0,
+        description="Largest Kolmogorov distance of a feature's probability integral transform "
+        "from uniform, beyond chance (ours).",
+    )
+    max_outside: float = Field(
+        0.1, gt=0, description="Largest share of stars outside the box of a spline (ours)."
+    )
+    max_median_log_ratio: float = Field(
+        0.5,
+        gt=0,
+        description="Largest distance from zero of the median of ln R of a region's stars (ours).",
+    )
 
 
 class TrainConfig(Model):
@@ -94,12 +115,19 @@ class TrainConfig(Model):
         description="Densities of this many last epochs are averaged (ours: with a rate that falls "
         "to zero the last is enough; ANODE averages 10).",
     )
+    retrainings: int = Field(
+        3,
+        ge=1,
+        description="Independent trainings of each signal region, of which scores are averaged and "
+        "a candidate's consistency is taken (Porto & Shih 2025; that there are three is ours).",
+    )
     held_out: float = Field(
         0.1, gt=0, lt=1, description="Share of stars kept for the held-out likelihood (ours)."
     )
     stack_size: int = Field(
         64, ge=1, description="Flows trained at once; bounds memory, not results (ours)."
     )
+    health: HealthConfig = HealthConfig()
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto takes CUDA where there is a device (ours)."
     )

@@ -12,8 +12,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 FORMAT = "viamachinae.flows"
-# 2: conditions carry the range of their training.
-VERSION = 2
+# 2: conditions carry the range of their training. 3: the method of the score, and what it learned.
+VERSION = 3
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:

@@ -11,6 +11,13 @@ Progress = Callable[[int, int], None]
 INTERVAL = 0.5
 
 
+def part(on_step: Progress | None, first: float, last: float) -> Progress | None:
+    """The callback for a part of the work, which runs from one share of the whole to another."""
+    if on_step is None:
+        return None
+    return lambda done, total: on_step(round(first * total + (last - first) * done), total)
+
+
 class Reporter:
     """Counts the steps of single flows and tells the callback now and then.
 

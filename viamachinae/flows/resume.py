@@ -25,6 +25,14 @@ class Keeper(Protocol):
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The state kept last, or None."""
 
+    def part(self, name: str, /) -> Keeper:
+        """The keeper of one of several fits that follow each other."""
+
+
+def part_of(keeper: Keeper | None, name: str) -> Keeper | None:
+    """The keeper of a part of the work, if any is kept."""
+    return None if keeper is None else keeper.part(name)
+
 
 class Lane(NamedTuple):
     """A flow in the middle of an epoch."""

@@ -51,6 +51,30 @@ class Rows:
             yield array[self.start : self.stop]
 
 
+@dataclass(frozen=True, eq=False)
+class Picked:
+    """Rows of an array by their numbers.
+
+    Attributes
+    ----------
+    numbers : ndarray of shape (n,), int32
+    """
+
+    numbers: NDArray[np.int32]
+
+    def count(self, _total: int) -> int:
+        """Number of rows."""
+        return len(self.numbers)
+
+    def shuffled(self, _total: int, generator: np.random.Generator) -> NDArray[np.int32]:
+        """All row numbers, in random order."""
+        return generator.permutation(self.numbers)
+
+    def parts(self, array: AnyArray) -> Iterator[AnyArray]:
+        """The rows of an array as a copy."""
+        yield array[self.numbers]
+
+
 class Stars(NamedTuple):
     """Scaled stars on the device where flows are fitted.
 
@@ -69,6 +93,6 @@ class Task:
     The seed decides the initial weights and the order of the stars.
     """
 
-    train: Rows
-    held_out: Rows
+    train: Rows | Picked
+    held_out: Rows | Picked
     seed: np.random.SeedSequence

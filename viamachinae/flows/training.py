@@ -18,7 +18,7 @@ from viamachinae.flows.engines import TORCH, Engine
 from viamachinae.flows.lanes import FitOptions, Lanes
 from viamachinae.flows.progress import Progress, Reporter
 from viamachinae.flows.resume import Keeper, load_state, save_state
-from viamachinae.flows.rows import Rows, Stars, Task
+from viamachinae.flows.rows import Picked, Rows, Stars, Task
 from viamachinae.flows.runs import EpochRecord, Run, start
 from viamachinae.flows.stack import CHUNK, FlowStack
 
@@ -101,7 +101,7 @@ def fit(
     return _collect(runs, options, engine.name)
 
 
-def held_out_log_prob(stack: FlowStack, stars: Tensor, rows: Rows) -> float:
+def held_out_log_prob(stack: FlowStack, stars: Tensor, rows: Rows | Picked) -> float:
     """Mean of ln p of a single flow over its rows of (N, d + m), in float64."""
     features = stack.architecture.features
     total = torch.zeros((), dtype=torch.float64, device=stars.device)
@@ -157,7 +157,8 @@ class _Fitting:
             if len(going) < len(self.active):
                 self.active = [self.active[lane] for lane in going]
                 lanes.keep(going)
-            if self.keeper is not None and self.active and self.keeper.due():
+            # At the end too, for what is trained next may take long.
+            if self.keeper is not None and (not self.active or self.keeper.due()):
                 where = lanes, self.active, list(self.waiting), self.width
                 save_state(self.keeper, self._mark(), self.runs, where, self.options)
 

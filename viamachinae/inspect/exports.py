@@ -90,7 +90,13 @@ MEMBERS = (
 # Of columns that a table may have beyond these.
 EXTRA_UCDS = {
     "p_value": "stat.probability",
+    "p_local": "stat.probability",
+    "fdr": "stat.probability",
+    "expected_false": "meta.number;stat.mean",
+    "expected_false_low": "meta.number;stat.min",
+    "expected_false_high": "meta.number;stat.max",
     "consistency": "stat.value",
+    "membership": "stat.probability",
     "match": "meta.code.class",
     "match_name": "meta.id.cross",
     "match_separation_deg": "pos.angDistance",
@@ -103,6 +109,9 @@ EXTRA_UCDS = {
     "clump_share": "stat.value",
     "distance_kpc": "pos.distance",
     "cmd_score": "stat.fit.goodness",
+    "orbit_chi2": "stat.fit.chi2",
+    "orbit_distance_kpc": "pos.distance",
+    "orbit_rv_kms": "spect.dopplerVeloc",
     "ra_error": "stat.error;pos.eq.ra",
     "dec_error": "stat.error;pos.eq.dec",
     "parallax": "pos.parallax",

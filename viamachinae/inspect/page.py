@@ -12,6 +12,7 @@ from astropy.table import Table
 from viamachinae.inspect import maps
 from viamachinae.inspect.columns import cells, shown_columns
 from viamachinae.inspect.exports import CANDIDATES, MEMBERS, conform
+from viamachinae.inspect.false_candidates import FalseCandidates
 from viamachinae.inspect.pictures import Picture, counted, picture, render
 from viamachinae.inspect.projection import Directions
 from viamachinae.inspect.vetting import VERDICTS, Vetting
@@ -77,6 +78,8 @@ class Report:
         Candidates, best first, that have a dossier.
     verdicts : mapping of str to Vetting
         What was said last, by the candidate's name.
+    false : FalseCandidates, optional
+        What null skies say of the candidates, where there are any.
     """
 
     name: str
@@ -86,6 +89,7 @@ class Report:
     members: Table
     max_figures: int = 50
     verdicts: Mapping[str, Vetting] = field(default_factory=dict)
+    false: FalseCandidates | None = None
 
 
 def page(report: Report) -> str:
@@ -120,6 +124,8 @@ def page(report: Report) -> str:
             for position, row in enumerate(candidates)
         ],
         verdicts=VERDICTS,
+        chance=report.false,
+        chance_picture=report.false.picture() if report.false else None,
         max_figures=report.max_figures,
         patches=report.patches,
         provenance=report.provenance,

@@ -24,6 +24,7 @@ from viamachinae.link.members import (
     gather_members,
     member_table,
 )
+from viamachinae.link.membership import candidate_memberships
 from viamachinae.link.streams import (
     LinkedPatch,
     Protostreams,
@@ -60,7 +61,8 @@ class Candidates(NamedTuple):
     members : astropy.table.Table
         One row a candidate and star, by rank and source_id: candidate, source_id, ra, dec,
         pmra, pmdec, phot_g_mean_mag, bp_rp, log_ratio (largest in the candidate's ROIs),
-        on_line (whether the star lies on the line of the best protocluster of a patch).
+        on_line (whether the star lies on the line of the best protocluster of a patch),
+        membership (probability to belong to the stream; see `membership.membership`).
     lineage : astropy.table.Table
         One row an ROI, by rank: candidate, patch, protostream, protocluster, roi (its row in
         the patch's lines), scan, region, window, sigma (of the ROI's own line).
@@ -99,6 +101,7 @@ def find_candidates(linked: Sequence[LinkedPatch], config: CandidateConfig) -> C
     members = gather_members(linked, found, label, best)
     ra, dec = _middles(members, label, best, found, patches)
     pmra, pmdec = (_medians(members, members.star[pm], len(sigma)) for pm in ("pmra", "pmdec"))
+    belongs = candidate_memberships(linked, found, label, best, members, config.max_width_deg)
     names = candidate_names(ra, dec, pmra, pmdec)
     columns = {
         "candidate": np.array(names, dtype=np.str_),
@@ -115,9 +118,33 @@ def find_candidates(linked: Sequence[LinkedPatch], config: CandidateConfig) -> C
     units = {name: STAR_UNITS[name] for name in ("ra", "dec", "pmra", "pmdec")}
     return Candidates(
         Table(columns, units=units),
-        member_table(members, names),
+        member_table(members, names, belongs),
         _lineage(linked, found, label, names),
     )
+
+
+class Significances(NamedTuple):
+    """Significance of candidates, best first, arrays of shape (n_candidates,).
+
+    `sigma` is that of `find_candidates`, `home` the position of the patch in which the
+    candidate's line is most significant.
+    """
+
+    sigma: Floats
+    home: Ints
+
+
+def significances(linked: Sequence[LinkedPatch], config: CandidateConfig) -> Significances:
+    """How significant the candidates are that `find_candidates` finds, and where.
+
+    Parameters and errors are those of `find_candidates`.
+    """
+    found = gather_protostreams(linked)
+    label = _by_rank(join_protostreams(found, [one.patch for one in linked], config), found)
+    best = _best_of_patch(label, found)
+    by_sigma = best[np.lexsort((-found.sigma[best], label[best]))]
+    _, first = np.unique(label[by_sigma], return_index=True)
+    return Significances(_quadrature(label, best, found), found.patch[by_sigma[first]])
 
 
 def candidate_names(ra: Floats, dec: Floats, pmra: Floats, pmdec: Floats) -> list[str]:

@@ -102,7 +102,7 @@ def candidate_of(one: LinkedPatch, position: int, found: Protostreams, label: In
     return label[here[np.searchsorted(found.number[here], number)]]
 
 
-def member_table(members: Members, names: Sequence[str]) -> Table:
+def member_table(members: Members, names: Sequence[str], membership: Floats) -> Table:
     """The members as a table with units; `names` are those of the candidates."""
     columns = {
         "candidate": np.array(names, dtype=np.str_)[members.candidate],
@@ -110,5 +110,6 @@ def member_table(members: Members, names: Sequence[str]) -> Table:
         **members.star,
         "log_ratio": members.log_ratio,
         "on_line": members.on_line,
+        "membership": membership,
     }
     return Table(columns, units=STAR_UNITS)

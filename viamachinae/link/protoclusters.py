@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from viamachinae.config import LinkConfig
 from viamachinae.link.hough import Bools, Counts, Floats, HoughPlane, Ints, box_counts, hough_curves
@@ -118,9 +119,29 @@ def find_protoclusters(rois: Rois, plane: HoughPlane, config: LinkConfig) -> pa.
     ]
     clusters.sort(key=lambda cluster: (-cluster.sigma, cluster.rois[0]))
     rows = [{"protocluster": i, **_row(c, rois)} for i, c in enumerate(clusters)]
+    return _joined(rows, config.protostreams.min_shared)
+
+
+def at_least(protoclusters: pa.Table, min_sigma: float, min_shared: float) -> pa.Table:
+    """What `find_protoclusters` would have given with a higher cut, from what it gave.
+
+    Parameters
+    ----------
+    protoclusters : pyarrow.Table
+        Of `PROTOCLUSTERS_SCHEMA`; clusters grow without regard to the cut.
+    min_sigma : float
+        The cut, not below that of the table.
+    min_shared : float
+        Share of line stars that joins two of them to a protostream.
+    """
+    kept = protoclusters.filter(pc.greater_equal(protoclusters["sigma"], min_sigma))
+    return _joined(kept.to_pylist(), min_shared)
+
+
+def _joined(rows: list[dict[str, Any]], min_shared: float) -> pa.Table:
+    """Protoclusters as a table, with the numbers of their protostreams."""
     line_stars = [np.array(row["source_id"])[row["on_line"]] for row in rows]
-    labels = protostreams(line_stars, config.protostreams.min_shared)
-    for row, label in zip(rows, labels, strict=True):
+    for row, label in zip(rows, protostreams(line_stars, min_shared), strict=True):
         row["protostream"] = int(label)
     return pa.Table.from_pylist(rows, schema=PROTOCLUSTERS_SCHEMA)
 

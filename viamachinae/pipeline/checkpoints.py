@@ -73,9 +73,13 @@ class Checkpoints:
                 return tensors, header
         return None
 
+    def part(self, name: str) -> Checkpoints:
+        """The checkpoints of one of several fits that follow each other, in a folder of theirs."""
+        return Checkpoints(self.folder / name, self.key, self.seconds)
+
     def clear(self) -> None:
-        """Remove all checkpoints; the folder stays, for another process may be writing to it."""
-        for path in self._files():
+        """Remove all checkpoints; folders stay, for another process may be writing to them."""
+        for path in self.folder.rglob("[0-9]*.safetensors"):
             path.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:

@@ -14,6 +14,7 @@ from viamachinae.config import ArchiveQuery, FilesQuery, LakeQuery, ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.inspect.dossier import Candidate, dossier
 from viamachinae.inspect.exports import ranked
+from viamachinae.inspect.false_candidates import FalseCandidates
 from viamachinae.inspect.files import candidate_files
 from viamachinae.inspect.footprint import has_moc
 from viamachinae.inspect.formats import fits_table, votable_xml
@@ -27,7 +28,14 @@ from viamachinae.pipeline.vetting import read_vetting
 from viamachinae.pipeline.views import Seen, gather_views, half_width_deg
 from viamachinae.preprocess.photometry import photometric_names
 from viamachinae.sky import Patch, tile
-from viamachinae.store.files import content_hash, count_rows, file_hash, read_table, write_bytes
+from viamachinae.store.files import (
+    content_hash,
+    count_rows,
+    file_hash,
+    read_json,
+    read_table,
+    write_bytes,
+)
 from viamachinae.store.records import Record, provenance, read_record
 from viamachinae.store.run import RunFolder
 
@@ -131,6 +139,7 @@ def _write(
         members=members,
         max_figures=config.inspect.max_figures,
         verdicts=verdicts,
+        false=_false_candidates(run),
     )
     written.keep(run.page, page(report).encode())
     _remove_others(run, written.paths)
@@ -160,6 +169,20 @@ def _candidate(
         run_name=config.name,
         verdict=verdicts.get(name),
         files=files,
+    )
+
+
+def _false_candidates(run: RunFolder) -> FalseCandidates | None:
+    """What null skies say, as `link` left it."""
+    if not run.calibration.is_file():
+        return None
+    content = read_json(run.calibration)
+    return FalseCandidates(
+        n_skies=len(content["skies"]),
+        **{
+            name: content[name]
+            for name in ("kind", "n_null_patches", "n_patches", "confidence", "curve", "lines")
+        },
     )
 
 

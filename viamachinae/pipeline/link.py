@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
-
-import numpy as np
 
 from viamachinae.config import ScanConfig
 from viamachinae.inspect.exports import candidates_ecsv, members_parquet
 from viamachinae.link.candidates import find_candidates
+from viamachinae.link.consistency import with_consistency
 from viamachinae.link.evidence import evidence
-from viamachinae.link.streams import LinkedPatch
+from viamachinae.pipeline.calibrate import calibrate
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.inspect import write_report
+from viamachinae.pipeline.linked import linked_patch
+from viamachinae.pipeline.null_skies import NullSky, null_records, standing_nulls
 from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
+from viamachinae.pipeline.stages import ABOVE_PATCHES, single_trainings
 from viamachinae.pipeline.status import patch_records
 from viamachinae.sky import Patch, tile
 from viamachinae.store.files import (
-    read_arrow,
-    read_table,
+    content_hash,
     write_bytes,
+    write_json,
     write_table,
     write_text,
 )
 from viamachinae.store.records import Record
 from viamachinae.store.run import RunFolder
+from viamachinae.validate.orbit import add_orbits
 
-# Parts of the configuration of link that only this stage reads; `clumps` is read by lines too.
-ABOVE_PATCHES = {"candidates", "crossmatch", "ridge", "clumps"}
 LINK = Stage(
     "link",
-    ("link", "sky", "catalog"),
-    lambda config: [config.link.model_dump(mode="json", include=ABOVE_PATCHES), config.seed],
+    ("link", "sky", "catalog", "validate/calibration", "validate/orbit"),
+    lambda config: [
+        config.link.model_dump(mode="json", include=ABOVE_PATCHES | {"clumps"}),
+        config.seed,
+    ],
 )
 
 
 def link(config: ScanConfig, out: Path, watch: Watcher = unwatched) -> list[Record]:
     """Link the patches that are done into candidates and members, and write the report.
+
+    Null skies that lie in the folder calibrate the candidates.
 
     Parameters
     ----------
@@ -51,7 +58,8 @@ def link(config: ScanConfig, out: Path, watch: Watcher = unwatched) -> list[Reco
     run = RunFolder(out)
     patches = tile(config.sky)
     records = {patch.id: patch_records(config, run, patch.id) for patch in patches}
-    linked = _link(config, run, patches, records, watch)
+    skies = standing_nulls(config, run, chain.from_iterable(records.values()))
+    linked = _link(config, run, patches, records, skies, watch)
     return [linked, write_report(config, run, patches, records, linked, watch)]
 
 
@@ -60,6 +68,7 @@ def _link(
     run: RunFolder,
     patches: list[Patch],
     records: dict[str, list[Record]],
+    skies: list[NullSky],
     watch: Watcher,
 ) -> Record:
     lines = {
@@ -70,30 +79,47 @@ def _link(
     }
     stars = [record for patch in lines for record in records[patch] if record.stage == "preprocess"]
 
+    nulls = null_records(config, skies, watch)
+
     def do(advance: Advance) -> Ending:
-        linked = []
-        for done, patch in enumerate(patches):
-            if patch.id in lines:
-                linked.append(_linked_patch(run, patch))
-            advance(done + 1, len(patches))
-        found = find_candidates(linked, config.link.candidates)
-        write_bytes(run.members, members_parquet(found.members))
-        write_table(run.lineage, found.lineage)
-        write_text(run.candidates, candidates_ecsv(evidence(found, config.link, config.seed)))
+        _write(config, run, [patch for patch in patches if patch.id in lines], skies, advance)
         return "done", ""
 
-    outputs = [run.candidates, run.members, run.lineage]
-    return run_task(Task(LINK, run, config, [*stars, *lines.values()], outputs, do), watch)
+    outputs = [run.candidates, run.members, run.lineage, *([run.calibration] if skies else [])]
+    upstream = [*stars, *lines.values()]
+    outer = {
+        f"null sky {sky.name}": content_hash([config.nulls.confidence, record.outputs])
+        for sky, record in zip(skies, nulls, strict=True)
+    }
+    return run_task(Task(LINK, run, config, upstream, outputs, do, outer=outer), watch)
 
 
-def _linked_patch(run: RunFolder, patch: Patch) -> LinkedPatch:
-    protoclusters = read_arrow(run.protoclusters(patch.id))
-    columns = ["source_id", "ra", "dec", "pmra", "pmdec", "phot_g_mean_mag", "bp_rp"]
-    stars = read_table(run.stars(patch.id), columns)
-    wanted = np.unique(protoclusters["source_id"].combine_chunks().flatten().to_numpy())
-    return LinkedPatch(
-        patch,
-        read_arrow(run.lines(patch.id)),
-        protoclusters,
-        stars[np.isin(stars["source_id"], wanted)],
+def _write(
+    config: ScanConfig,
+    run: RunFolder,
+    patches: list[Patch],
+    skies: list[NullSky],
+    advance: Advance,
+) -> None:
+    """Write candidates, members, lineage and what null skies say, of patches with lines."""
+    linked = []
+    for done, patch in enumerate(patches):
+        linked.append(linked_patch(run, patch))
+        advance(done + 1, len(patches))
+    found = find_candidates(linked, config.link.candidates)
+    again = (
+        find_candidates([linked_patch(run, one, n) for one in patches], config.link.candidates)
+        for n in single_trainings(config)
     )
+    found = with_consistency(found, list(again), config.link.candidates.min_shared)
+    write_bytes(run.members, members_parquet(found.members))
+    write_table(run.lineage, found.lineage)
+    table = evidence(found, config.link, config.seed)
+    if config.link.orbits.n_candidates:
+        add_orbits(table, found.members, config.link.orbits)
+    if skies:
+        table, content = calibrate(config, skies, linked, table, found.members)
+        write_json(run.calibration, content)
+    else:
+        run.calibration.unlink(missing_ok=True)
+    write_text(run.candidates, candidates_ecsv(table))

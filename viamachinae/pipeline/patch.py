@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from viamachinae.config import Scan, ScanConfig
 from viamachinae.disk import atomic
 from viamachinae.errors import BadInputError, UnprocessableError
+from viamachinae.link.consistency import scores_of
 from viamachinae.link.hough import hough_plane
 from viamachinae.link.protoclusters import find_protoclusters
 from viamachinae.link.roi import regions_of_interest
@@ -27,11 +29,13 @@ from viamachinae.pipeline.stage import (
     run_task,
     stage_places,
 )
-from viamachinae.pipeline.stages import LINES, PREPROCESS, SCORE, TRAIN
+from viamachinae.pipeline.stages import LINES, PREPROCESS, SCORE, TRAIN, single_trainings
 from viamachinae.pipeline.stopping import softly
 from viamachinae.preprocess.patch import needed_columns, preprocess
-from viamachinae.score import anode
+from viamachinae.score import method
 from viamachinae.score.features import feature_matrix
+from viamachinae.score.health import health_table
+from viamachinae.score.patch_stars import PatchStars
 from viamachinae.score.regions import all_regions, signal_regions, why_none
 from viamachinae.score.trained import load_flows, save_flows
 from viamachinae.sky import Patch, tile
@@ -148,38 +152,50 @@ def _preprocess(work: _Work, fingerprint: str) -> Record:
 def _train(work: _Work, scan: Scan, prepared: Record) -> Record:
     run, config, where = work.run, work.config, work.patch
     flows_path, training_path = run.flows(where.id, scan), run.training(where.id, scan)
+    health_path = run.health(where.id, scan)
     features = config.preprocess.features
 
     def do(advance: Advance) -> Ending:
-        x, condition = feature_matrix(read_table(run.stars(where.id)), scan, features)
+        table = read_table(run.stars(where.id))
+        x, condition = feature_matrix(table, scan, features)
         regions = signal_regions(condition[:, 0], scan, config.regions)
         if not regions:
             found = all_regions(condition[:, 0], scan, config.regions)
             return "no_work", why_none(found, config.regions)
+        stars = PatchStars.prepare(
+            x,
+            condition,
+            table["source_id"].data,
+            scan=scan,
+            patch=where.id,
+            seed=config.seed,
+            features=features,
+            held_out=config.train.held_out,
+        )
         with softly():
-            trained, history = anode.train(
-                x,
-                condition,
-                regions,
-                config.train,
-                seed=config.seed,
-                patch=where.id,
-                features=features,
-                on_step=advance,
-                keeper=checkpoints,
+            trained, history = method.train(
+                stars, regions, config.train, config.score, advance, checkpoints
             )
+        health = health_table(trained, stars, config.train.health, config.train.device)
+        ill = np.flatnonzero(health["problem"] != "").tolist()
+        trained = replace(trained, refused=frozenset(ill))
         with atomic(flows_path) as temporary:
             save_flows(temporary, trained)
         write_table(training_path, history)
-        failed = trained.failed_regions()
-        if len(failed) == len(regions):
-            raise UnprocessableError(f"no signal region in {scan} has a finite likelihood")
-        if failed:
-            edges = ", ".join(f"{region.lower:g}" for region in failed)
-            return "partial", f"no finite likelihood in the signal regions from {edges} mas/yr"
-        return "done", ""
+        write_table(health_path, health)
+        lost = trained.failed_regions()
+        if not lost:
+            return "done", ""
+        first = health["problem"][health["region"] == lost[0].lower][0]
+        problems = f"from {lost[0].lower:g} mas/yr: {first}"
+        if len(lost) == len(regions):
+            raise UnprocessableError(f"no signal region in {scan} can be used; {problems}")
+        return "partial", (
+            f"{len(lost)} of {len(regions)} signal regions cannot be used; {problems}; "
+            f"{health_path.name} names all"
+        )
 
-    outputs = [flows_path, training_path]
+    outputs = [flows_path, training_path, health_path]
     task = Task(TRAIN, run, config, [prepared], outputs, do, where.id, scan)
     checkpoints = Checkpoints(
         run.checkpoints(where.id, scan), task.identity(), config.train.checkpoint_seconds
@@ -199,7 +215,7 @@ def _score(work: _Work, scan: Scan, prepared: Record, trained: Record) -> Record
         fiducial = stars[stars["fiducial"]]
         x, condition = feature_matrix(fiducial, scan, features)
         flows = load_flows(run.flows(where.id, scan), features)
-        scores = anode.score(flows, x, condition, fiducial["source_id"].data, config.train.device)
+        scores = method.score(flows, x, condition, fiducial["source_id"].data, config.train.device)
         write_table(path, scores)
         # A density that failed is the training's outcome, and passes on.
         return trained.outcome, trained.reason
@@ -210,10 +226,10 @@ def _score(work: _Work, scan: Scan, prepared: Record, trained: Record) -> Record
 
 def _lines(work: _Work, prepared: Record, scored: list[Record]) -> Record:
     run, config, where = work.run, work.config, work.patch
-    lines_path, protoclusters_path = run.lines(where.id), run.protoclusters(where.id)
     usable = [record for record in scored if record.outcome in ("done", "partial")]
+    numbers: list[int | None] = [None, *single_trainings(config)]
 
-    def do(_: Advance) -> Ending:
+    def do(advance: Advance) -> Ending:
         names = ["source_id", "phi", "lam", "pm_phi", "pm_lam"]
         stars = read_table(run.stars(where.id), names)
         scores = {
@@ -222,14 +238,19 @@ def _lines(work: _Work, prepared: Record, scored: list[Record]) -> Record:
             if any(record.scan == scan for record in usable)
         }
         plane = hough_plane(config.link.lines, where.evaluation_radius_deg)
-        rois = regions_of_interest(stars, scores, config.link, plane)
-        write_table(lines_path, rois.lines)
-        write_table(protoclusters_path, find_protoclusters(rois, plane, config.link))
+        for done, number in enumerate(numbers):
+            own = {scan: scores_of(table, number) for scan, table in scores.items()}
+            rois = regions_of_interest(stars, own, config.link, plane)
+            lines_path, protoclusters_path = places[done]
+            write_table(lines_path, rois.lines)
+            write_table(protoclusters_path, find_protoclusters(rois, plane, config.link))
+            advance(done + 1, len(numbers))
         broken = [r for r in scored if r.outcome not in ("done", "no_work")]
         if broken:
             return "partial", broken[0].reason
         return "done", ""
 
     upstream = [prepared, *scored] if usable else scored
-    outputs = [lines_path, protoclusters_path]
+    places = [(run.lines(where.id, n), run.protoclusters(where.id, n)) for n in numbers]
+    outputs = [path for pair in places for path in pair]
     return run_task(Task(LINES, run, config, upstream, outputs, do, where.id), work.watch)

@@ -15,6 +15,7 @@ from viamachinae.catalog.release import RELEASES
 from viamachinae.config import RegionsConfig, Scan, ScanConfig, TrainConfig
 from viamachinae.errors import BadInputError
 from viamachinae.pipeline.sources import checked_source, open_source
+from viamachinae.pipeline.stages import single_trainings
 from viamachinae.pipeline.trial import Trial, run_trial
 from viamachinae.preprocess.patch import needed_columns, preprocess
 from viamachinae.query.archive import ArchiveSource
@@ -30,8 +31,9 @@ SAMPLE = 20_000
 REMOTE = frozenset({"archive"})
 
 # Disk, measured on simulated patches, rounded up: bytes of a star in stars.parquet, of a star and
-# region in scores.parquet, and of all lines and protoclusters of a region.
-DISK_PER_STAR, DISK_PER_SCORE, DISK_PER_REGION = 110, 30, 5_000
+# region in scores.parquet, there for each training where there are several, and of all lines and
+# protoclusters of a region.
+DISK_PER_STAR, DISK_PER_SCORE, DISK_PER_RATIO, DISK_PER_REGION = 110, 30, 8, 5_000
 
 # Main memory, measured on simulated patches of 48 000, 403 000 and 2 015 000 stars: Python and its
 # libraries, and bytes a star while stars are taken and while flows train.
@@ -150,9 +152,9 @@ class _Sample:
 
 
 class _Work(NamedTuple):
-    """Flows to train in a scan, and stars to score with them, summed over the regions."""
+    """Signal regions of a scan, and stars to score, summed over the regions."""
 
-    n_flows: int
+    n_regions: int
     n_scores: int
 
 
@@ -162,24 +164,26 @@ def _plan_patch(config: ScanConfig, source: Source, patch: Patch, trial: Trial) 
     if sample is None or not len(sample.stars):
         return PatchPlan(n_stars, 0, 0, SECONDS_PER_PATCH, round(MEMORY_FIXED), 0, 0, patch)
     scans = [_work(sample, scan, config.regions) for scan in config.regions.scans]
-    n_flows, n_scores = sum(scan.n_flows for scan in scans), sum(scan.n_scores for scan in scans)
-    n_regions, n_usable = n_flows // 2, len(sample.stars) / sample.share
+    n_regions, n_scores = (sum(numbers) for numbers in zip(*scans, strict=True))
+    # Every training has its two flows; lines are found by the scores of each, and of all.
+    times, lists = config.train.retrainings, 1 + len(single_trainings(config))
+    n_flows, n_usable = 2 * times * n_regions, len(sample.stars) / sample.share
     snapshots = n_flows * config.train.average_last
     seconds = (
         SECONDS_PER_PATCH
         + sample.seconds / sample.share
         # The two flows of a region see all stars of the patch between them.
-        + n_regions * n_usable * config.train.epochs / trial.updates_per_second
-        + 2 * n_scores * config.train.average_last / trial.scores_per_second
-        + n_regions * SECONDS_PER_REGION
+        + times * n_regions * n_usable * config.train.epochs / trial.updates_per_second
+        + 2 * times * n_scores * config.train.average_last / trial.scores_per_second
+        + n_regions * SECONDS_PER_REGION * lists
     )
     disk_bytes = (
         n_usable * DISK_PER_STAR
-        + n_scores * DISK_PER_SCORE
-        + n_regions * DISK_PER_REGION
+        + n_scores * (DISK_PER_SCORE + DISK_PER_RATIO * (lists - 1))
+        + n_regions * DISK_PER_REGION * lists
         + snapshots * trial.bytes_per_snapshot
     )
-    most_flows = max(scan.n_flows for scan in scans)
+    most_flows = 2 * times * max(scan.n_regions for scan in scans)
     return PatchPlan(
         n_stars,
         n_regions,
@@ -250,4 +254,4 @@ def _work(sample: _Sample, scan: Scan, config: RegionsConfig) -> _Work:
     pm, fiducial = np.asarray(sample.stars[scan]), np.asarray(sample.stars["fiducial"])
     regions = signal_regions(pm, scan, scaled)
     scored = sum(np.count_nonzero(fiducial & region.contains(pm)) for region in regions)
-    return _Work(2 * len(regions), round(scored / sample.fiducial_share))
+    return _Work(len(regions), round(scored / sample.fiducial_share))

@@ -110,8 +110,9 @@ def provenance_of(path: Path) -> Origin:
 
 
 def all_records(run: RunFolder) -> Iterator[Record]:
-    """Every record of a run."""
-    for path in sorted(run.root.glob("**/records/*.json")):
+    """Every record of a run; its null skies are runs of their own."""
+    paths = run.root.glob("**/records/*.json")
+    for path in sorted(path for path in paths if not path.is_relative_to(run.nulls)):
         record = read_record(path)
         if record is not None:
             yield record

@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-import logging
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from viamachinae.config import ScanConfig
-from viamachinae.disk import remove_leftovers
 from viamachinae.errors import BadInputError
-from viamachinae.options import to_yaml
 from viamachinae.pipeline.batch import batch
-from viamachinae.pipeline.configs import keep_config
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.link import link
-from viamachinae.pipeline.sources import checked_source
+from viamachinae.pipeline.nulls import null_skies
+from viamachinae.pipeline.prepare import default_workers, prepare
 from viamachinae.pipeline.status import is_good, write_status
-from viamachinae.query.source import Source
-from viamachinae.score.anode import choose_device
-from viamachinae.simulate.source import SimulatedSky
-from viamachinae.sky import dusty_patches, tile
-from viamachinae.store.files import write_table, write_text
+from viamachinae.sky import tile
 from viamachinae.store.records import Record
-from viamachinae.store.run import RunFolder
-
-logger = logging.getLogger("viamachinae.pipeline")
 
 
 @dataclass(frozen=True)
 class ScanResult:
-    """Records of a scan, by patch, and of the stages above the patches."""
+    """Records of a scan, by patch, of the stages above the patches, and of its null skies.
+
+    Those of a null sky stand under its name and the patch, as in ``shuffled-0/l187.0_b+60.8``.
+    """
 
     patches: dict[str, list[Record]]
     above: list[Record]
+    nulls: dict[str, list[Record]] = field(default_factory=dict)
 
     @property
     def is_good(self) -> bool:
         """Whether every patch ended as done or without work, and the scan after them."""
-        return all(is_good(records) for records in [*self.patches.values(), self.above])
+        ended = [*self.patches.values(), *self.nulls.values(), self.above]
+        return all(is_good(records) for records in ended)
 
 
 def scan(
@@ -76,35 +70,7 @@ def scan(
             f"{source.name}: holds no usable star in any of the {len(patches)} patches; "
             "check `sky` against the part of the sky that it covers"
         )
+    skies = null_skies(config, out, workers=at_once, watch=watch) if config.nulls.skies else {}
     above = link(config, out, watch)
     write_status(config, out)
-    return ScanResult(records, above)
-
-
-def prepare(config: ScanConfig, out: Path) -> Source:
-    """Check the source and lay the run folder: the resolved configuration and the truth.
-
-    Raises
-    ------
-    BadInputError
-        If the source lacks what the configuration needs, or a map of E(B-V) cannot be read.
-    """
-    source = checked_source(config)
-    for patch, reason in dusty_patches(config.sky):
-        logger.warning("patch %s is left out: %s", patch.id, reason)
-    run = RunFolder(out)
-    remove_leftovers(out)
-    # Unchanged, the file keeps its time: a workflow looks at that.
-    if not run.config.is_file() or run.config.read_text(encoding="utf-8") != to_yaml(config):
-        write_text(run.config, to_yaml(config))
-    keep_config(run, config)
-    if isinstance(source, SimulatedSky):
-        write_table(run.truth, source.truth())
-    return source
-
-
-def default_workers(config: ScanConfig) -> int:
-    """One a core; one where the flows train on a GPU."""
-    if choose_device(config.train.device).type == "cuda":
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return ScanResult(records, above, skies)

@@ -15,16 +15,33 @@ from viamachinae.query.lake.source import LakeSource
 from viamachinae.query.source import Source
 from viamachinae.simulate.source import SimulatedSky
 from viamachinae.store.files import content_hash, file_hash
+from viamachinae.validate.shuffled_sky import Shuffle, ShuffledSky
 
 
 def open_source(config: ScanConfig) -> Source:
-    """Open the source of stars.
+    """Open the source of stars; that of a null sky may give their positions out anew.
 
     Raises
     ------
     BadInputError
         If it cannot be read.
     """
+    nulls, names = config.nulls, photometric_columns(config.preprocess)
+    if nulls.draw is None or nulls.kind == "simulated":
+        return _open(config)
+    how = Shuffle(
+        nulls.cells,
+        nulls.kind == "spread",
+        config.regions.width_masyr,
+        names["colour"],
+        names["mag"],
+        config.seed,
+        nulls.draw,
+    )
+    return ShuffledSky(_open(config), how)
+
+
+def _open(config: ScanConfig) -> Source:
     if isinstance(config.query, FilesQuery):
         return FilesSource(config.query)
     if isinstance(config.query, LakeQuery):

@@ -16,7 +16,7 @@ from viamachinae.errors import ArchiveError, BadInputError, UnprocessableError
 from viamachinae.pipeline.configs import keep_config
 from viamachinae.pipeline.events import Event, Watcher
 from viamachinae.pipeline.memory import PeakMemory, device_name
-from viamachinae.score.anode import choose_device
+from viamachinae.score.evaluation import choose_device
 from viamachinae.store.files import content_hash, file_hash, write_text
 from viamachinae.store.records import (
     Outcome,

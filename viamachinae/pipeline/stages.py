@@ -7,6 +7,14 @@ from typing import Any
 from viamachinae.config import ScanConfig
 from viamachinae.pipeline.stage import Stage
 
+# Parts of the configuration of link that only candidates depend on.
+ABOVE_PATCHES = {"candidates", "crossmatch", "ridge", "orbits"}
+
+
+def single_trainings(config: ScanConfig) -> range:
+    """Numbers of the trainings that are linked alone too; none where there is but one."""
+    return range(config.train.retrainings if config.train.retrainings > 1 else 0)
+
 
 def _training_options(config: ScanConfig) -> list[Any]:
     # Where, by what engine and in how large stacks flows train does not decide what they become.
@@ -14,6 +22,7 @@ def _training_options(config: ScanConfig) -> list[Any]:
     train = config.train.model_dump(mode="json", exclude=unimportant)
     return [
         train,
+        config.score.model_dump(mode="json"),
         config.preprocess.features,
         config.seed,
         config.regions.model_dump(mode="json", exclude={"scans"}),
@@ -36,7 +45,7 @@ LINES = Stage(
     "lines",
     ("link",),
     lambda config: [
-        config.link.model_dump(mode="json", exclude={"candidates", "crossmatch", "ridge"}),
+        config.link.model_dump(mode="json", exclude=ABOVE_PATCHES),
         config.sky.evaluation_radius_deg,
         config.regions.scans,
     ],

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from viamachinae.config import ScanConfig
+from viamachinae.config import AnodeConfig, ScanConfig
 from viamachinae.pipeline.patch import one_thread
-from viamachinae.score import anode
+from viamachinae.score import method
+from viamachinae.score.densities import lanes_of
+from viamachinae.score.evaluation import choose_device
+from viamachinae.score.patch_stars import PatchStars
 from viamachinae.score.regions import SignalRegion
 
 # The trial grows through these numbers of stars until it takes so many seconds; in the first of
@@ -53,7 +56,7 @@ def run_trial(config: ScanConfig) -> Trial:
     BadInputError
         If CUDA or the native engine is asked for and absent.
     """
-    on_gpu = anode.choose_device(config.train.device).type == "cuda"
+    on_gpu = choose_device(config.train.device).type == "cuda"
     clock = time.perf_counter if on_gpu else time.process_time
     with one_thread():
         for n_stars in TRIAL_STARS:
@@ -66,17 +69,29 @@ def run_trial(config: ScanConfig) -> Trial:
 def _measure(config: ScanConfig, n_stars: int, clock: Callable[[], float]) -> tuple[Trial, float]:
     """The trial with so many stars, and how long its training took."""
     features = config.preprocess.features
-    lanes = anode.lanes_of(config.train, len(features))
+    lanes = lanes_of(config.train, len(features))
     draw = np.random.default_rng(0).normal(size=(n_stars, len(features) + 1))
     x, condition = draw[:, :-1], draw[:, -1:]
     # A region has two flows; a stack that is not full would be slower than a scan's.
     n_regions = max(LEAST_REGIONS, (lanes + 1) // 2)
     regions = [SignalRegion("pm_lam", 0.0, 9.0, n_stars // 2, n_stars // 2)] * n_regions
-    short = config.train.model_copy(update={"epochs": TRIAL_EPOCHS, "average_last": 1})
+    brief = {"epochs": TRIAL_EPOCHS, "average_last": 1, "retrainings": 1}
+    short = config.train.model_copy(update=brief)
     begin = clock()
-    trained, _ = anode.train(x, condition, regions, short, seed=0, patch="trial", features=features)
+    source_id = np.arange(n_stars)
+    stars = PatchStars.prepare(
+        x,
+        condition,
+        source_id,
+        scan="pm_lam",
+        patch="trial",
+        seed=0,
+        features=features,
+        held_out=config.train.held_out,
+    )
+    trained, _ = method.train(stars, regions, short, AnodeConfig())
     trained_at = clock()
-    scores = anode.score(trained, x, condition, np.arange(n_stars), config.train.device)
+    scores = method.score(trained, x, condition, source_id, config.train.device)
     scored_at = clock()
     trial = Trial(
         updates_per_second=n_regions * n_stars * TRIAL_EPOCHS / (trained_at - begin),

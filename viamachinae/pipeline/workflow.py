@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import viamachinae
 from viamachinae.config import ScanConfig
 from viamachinae.errors import BadInputError
-from viamachinae.pipeline.scan import prepare
+from viamachinae.pipeline.prepare import prepare
 from viamachinae.pipeline.status import standing, write_status
 from viamachinae.store.run import RunFolder
 

@@ -3,69 +3,87 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import astropy.units as u
-import numpy as np
 from astropy.table import Table
-from numpy.typing import NDArray
 
-from viamachinae.flows.rows import Rows, Task
 from viamachinae.flows.runs import EpochRecord
-from viamachinae.score.regions import SignalRegion
-from viamachinae.score.trained import DENSITIES
 
-Array = NDArray[np.float64]
+_TYPES = {
+    "region": "f8",
+    "retraining": "i8",
+    "density": "U16",
+    "epoch": "i8",
+    "n_stars": "i8",
+    "loss": "f8",
+    "held_out": "f8",
+    "outcome": "U8",
+}
 
 
-def history_table(
-    records: Sequence[EpochRecord],
-    tasks: Sequence[Task],
-    regions: Sequence[SignalRegion],
-    log_det: Array,
-    log_det_held_out: Array,
-) -> Table:
+class Course(NamedTuple):
+    """What a model learned from, and how its likelihood reads in natural units.
+
+    Attributes
+    ----------
+    region : float
+        Lower edge of its signal region, mas/yr.
+    retraining : int
+        Which training of the region.
+    density : str
+        What it is: ``sr``, ``cr``, ``signal``, or ``fold 0`` and so on for a classifier.
+    n_stars : int
+        Stars (and samples) that it was trained on.
+    shift, shift_held_out : float
+        Mean log-Jacobian of the scaling over those, and over the held-out ones; 0 for a
+        classifier, whose likelihood is that of labels.
+    """
+
+    region: float
+    retraining: int
+    density: str
+    n_stars: int
+    shift: float = 0.0
+    shift_held_out: float = 0.0
+
+
+def history_table(records: Sequence[EpochRecord], courses: Sequence[Course]) -> Table:
     """The course of training, with likelihoods in natural units.
 
     Parameters
     ----------
     records : sequence of EpochRecord
-        In the scaled space; the mean log-Jacobian of each flow's stars is added here.
-    tasks : sequence of Task
-        Of the flows: for each region its signal region, then its control region.
-    regions : sequence of SignalRegion
-    log_det, log_det_held_out : ndarray, float64
-        Log-Jacobians of the scaling for the sorted training and held-out stars.
+        In the scaled space.
+    courses : sequence of Course
+        Of the models, by their number.
 
     Returns
     -------
     astropy.table.Table
-        One row a (region, density, epoch): ``region`` (lower edge, mas/yr), ``density`` (sr or
-        cr), ``epoch``, ``n_stars`` (trained on), ``loss``, ``held_out``, ``outcome`` (done,
-        retried or failed).
+        One row a (region, retraining, density, epoch): ``region`` (lower edge, mas/yr),
+        ``retraining``, ``density``, ``epoch``, ``n_stars`` (trained on), ``loss``, ``held_out``,
+        ``outcome`` (done, retried or failed).
     """
-    shift = [_mean(task.train, log_det) for task in tasks]
-    shift_held_out = [_mean(task.held_out, log_det_held_out) for task in tasks]
     rows = [
         (
-            regions[record.flow // 2].lower,
-            DENSITIES[record.flow % 2],
+            course.region,
+            course.retraining,
+            course.density,
             record.epoch,
-            tasks[record.flow].train.count(len(log_det)),
-            record.loss - shift[record.flow],
-            record.held_out + shift_held_out[record.flow],
+            course.n_stars,
+            record.loss - course.shift,
+            record.held_out + course.shift_held_out,
             record.outcome,
         )
-        for record in records
+        for record, course in ((record, courses[record.flow]) for record in records)
     ]
     table = Table(
-        rows=rows,
-        names=["region", "density", "epoch", "n_stars", "loss", "held_out", "outcome"],
+        rows=rows or None,
+        names=list(_TYPES),
+        dtype=list(_TYPES.values()),
         units={"region": u.mas / u.yr},
     )
     table["loss"].description = "mean of -ln p over the training stars during the epoch"
     table["held_out"].description = "mean of ln p over the held-out stars after the epoch"
     return table
-
-
-def _mean(rows: Rows, values: Array) -> float:
-    return float(np.concatenate(list(rows.parts(values))).mean())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,9 @@ class SignalRegion:
         Edges, mas/yr.
     n_signal, n_control : int
         Stars of the patch in the signal region and in the control region.
+    retraining : int
+        Which of several independent trainings this is; the first has the seeds that a region
+        trained once has.
     """
 
     scan: Scan
@@ -30,6 +33,7 @@ class SignalRegion:
     upper: float
     n_signal: int
     n_control: int
+    retraining: int = 0
 
     def contains(self, pm: ArrayLike) -> NDArray[np.bool_]:
         """Which of the proper motions (mas/yr, shape (N,)) lie in the signal region."""
@@ -81,6 +85,11 @@ def signal_regions(pm: ArrayLike, scan: Scan, config: RegionsConfig) -> list[Sig
         if config.min_stars <= region.n_signal <= config.max_stars
         and region.n_control >= config.min_stars
     ]
+
+
+def retrained(regions: Sequence[SignalRegion], times: int) -> list[SignalRegion]:
+    """Each region so many times, once for each of its trainings."""
+    return [replace(region, retraining=n) for region in regions for n in range(times)]
 
 
 def why_none(regions: Sequence[SignalRegion], config: RegionsConfig) -> str:

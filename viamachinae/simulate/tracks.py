@@ -20,6 +20,10 @@ Array = NDArray[np.float64]
 STEP_MYR, SPANS_MYR = 0.25, (125.0, 500.0, 4000.0)
 
 
+class OrbitTooShortError(BadInputError):
+    """An orbit that does not cover the length asked for."""
+
+
 @dataclass(frozen=True)
 class Track:
     """A path on the sky as a function of the angle along it.
@@ -123,7 +127,9 @@ def orbit(config: OrbitTrack, length_deg: float) -> Track:
     Raises
     ------
     BadInputError
-        If gala is not installed, or the orbit does not cover the length within 4 Gyr each way.
+        If gala is not installed.
+    OrbitTooShortError
+        If the orbit does not cover the length within 4 Gyr each way.
     """
     back, ahead = _half(config, length_deg / 2, -1), _half(config, length_deg / 2, 1)
     halves = zip(back, ahead, strict=True)
@@ -140,7 +146,7 @@ def _half(config: OrbitTrack, length_deg: float, sense: int) -> tuple[Array, Arr
         if phi1[-1] >= length_deg:
             break
     else:
-        raise BadInputError(
+        raise OrbitTooShortError(
             f"the orbit through (ra, dec) = ({config.ra}, {config.dec}) covers only "
             f"{phi1[-1]:.1f} deg of the sky in {SPANS_MYR[-1]:.0f} Myr; make length_deg smaller"
         )
@@ -158,8 +164,8 @@ def _integrate(config: OrbitTrack, step_myr: float, n_steps: int) -> SkyCoord:
         import gala.potential
     except ImportError as error:
         raise BadInputError(
-            "a stream with an orbit track needs gala; install it with "
-            "`python -m pip install viamachinae[orbits]` or use a great_circle track"
+            "orbits need gala; install it with `python -m pip install viamachinae[orbits]`, or use "
+            "a great_circle track and leave link.orbits.n_candidates at 0"
         ) from error
     frame = Galactocentric(
         galcen_distance=SUN_R_KPC * u.kpc,

@@ -66,6 +66,21 @@ class RunFolder:
         """Verdicts of people: rows are only ever added."""
         return self.root / "vetting.csv"
 
+    @property
+    def calibration(self) -> Path:
+        """What null skies say of cuts in significance."""
+        return self.root / "calibration.json"
+
+    @property
+    def nulls(self) -> Path:
+        """Folder of the null skies, each a run folder."""
+        return self.root / "nulls"
+
+    @property
+    def null_candidates(self) -> Path:
+        """In the folder of a null sky: what it gives at the cuts of the scan."""
+        return self.root / "null.json"
+
     def candidate(self, name: str) -> Path:
         """Folder of what belongs to one candidate."""
         return self.root / "candidates" / name
@@ -90,6 +105,10 @@ class RunFolder:
         """Likelihoods by flow and epoch."""
         return self.patch(patch) / scan / "training.parquet"
 
+    def health(self, patch: str, scan: str) -> Path:
+        """How held-out stars bear out what was trained, by signal region."""
+        return self.patch(patch) / scan / "health.parquet"
+
     def checkpoints(self, patch: str, scan: str) -> Path:
         """Folder of the states of a training at work; empty once it is done."""
         return self.patch(patch) / scan / "checkpoints"
@@ -98,13 +117,17 @@ class RunFolder:
         """Scores of the fiducial stars."""
         return self.patch(patch) / scan / "scores.parquet"
 
-    def lines(self, patch: str) -> Path:
-        """Best line of every region of interest."""
-        return self.patch(patch) / "lines.parquet"
+    def lines(self, patch: str, retraining: int | None = None) -> Path:
+        """Best line of every region of interest, by the scores of all trainings or of one."""
+        return self._by_scores(patch, retraining) / "lines.parquet"
 
-    def protoclusters(self, patch: str) -> Path:
-        """Protoclusters of a patch."""
-        return self.patch(patch) / "protoclusters.parquet"
+    def protoclusters(self, patch: str, retraining: int | None = None) -> Path:
+        """Protoclusters of a patch, by the scores of all trainings or of one."""
+        return self._by_scores(patch, retraining) / "protoclusters.parquet"
+
+    def _by_scores(self, patch: str, retraining: int | None) -> Path:
+        folder = self.patch(patch)
+        return folder if retraining is None else folder / "retrainings" / str(retraining)
 
     def record(self, stage: str, patch: str | None = None, scan: str | None = None) -> Path:
         """Done-record of a stage."""

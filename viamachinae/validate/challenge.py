@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import chi2
 
 from viamachinae.config import FoundConfig
-from viamachinae.validate.completeness import clopper_pearson
+from viamachinae.validate.calibration import clopper_pearson, garwood
 from viamachinae.validate.recovery import CandidateStars, Recovery, is_stream, recovery
 from viamachinae.validate.truth import TrueStream
 
@@ -105,17 +104,15 @@ def grade(
 def _share(n_found: int, n: int, level: float) -> dict[str, float] | None:
     if n == 0:
         return None
-    low, high = clopper_pearson(n_found, n, level)
+    low, high = clopper_pearson(np.array(n_found), n, level)
     return {"share": n_found / n, "low": float(low), "high": float(high)}
 
 
 def _rate(n_events: int, n: int, level: float) -> dict[str, float] | None:
-    """A Poisson mean with its exact interval (Garwood 1936, Biometrika 28, 437)."""
+    """A Poisson mean with its exact interval."""
     if n == 0:
         return None
-    tail = (1 - level) / 2
-    low = chi2.ppf(tail, 2 * n_events) / 2 if n_events else 0.0
-    high = chi2.ppf(1 - tail, 2 * n_events + 2) / 2
+    low, high = garwood(np.array(n_events), level)
     return {"rate": n_events / n, "low": float(low) / n, "high": float(high) / n}
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Table
-from numpy.typing import ArrayLike, NDArray
-from scipy.stats import beta
+from numpy.typing import NDArray
+
+from viamachinae.validate.calibration import clopper_pearson
 
 Array = NDArray[np.float64]
 
@@ -18,32 +18,6 @@ BINNED = {"mag_per_arcsec2": 1.0, "abs_b": 10.0}
 # Columns of a table of recoveries that completeness is told by, and of the interval's shares.
 AXES = ("n_stars", "n_fiducial", "width_deg", "mag_per_arcsec2", "pm_masyr", "abs_b")
 FIDUCIAL_EDGES = (0, 12, 25, 50, 100, 200, 400, 800, 1600)
-
-
-class Interval(NamedTuple):
-    """Ends of an interval of a share: arrays of the shape of the counts."""
-
-    low: Array
-    high: Array
-
-
-def clopper_pearson(n_found: ArrayLike, n: ArrayLike, level: float = 0.95) -> Interval:
-    """The exact interval of a binomial share (Clopper & Pearson 1934, Biometrika 26, 404).
-
-    Parameters
-    ----------
-    n_found, n : int arrays of one shape
-        Successes and trials; of no trials the interval is 0 to 1.
-    level : float
-        Confidence.
-    """
-    found, trials = np.asarray(n_found), np.asarray(n)
-    tail = (1 - level) / 2
-    # The functions are not defined where a parameter is zero: there the end is 0 or 1.
-    low = np.where(found > 0, beta.ppf(tail, np.maximum(found, 1), trials - found + 1), 0.0)
-    missed = np.maximum(trials - found, 1)
-    high = np.where(found < trials, beta.ppf(1 - tail, found + 1, missed), 1.0)
-    return Interval(np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64))
 
 
 def completeness(recoveries: Table, level: float = 0.95) -> Table:
@@ -72,8 +46,8 @@ def completeness(recoveries: Table, level: float = 0.95) -> Table:
     names = ["axis", "low", "high", "n", "n_found", "share"]
     kinds: list[type] = [str, np.float64, np.float64, np.int64, np.int64, np.float64]
     table = Table(rows=rows or None, names=names, dtype=kinds)
-    interval = clopper_pearson(table["n_found"], table["n"], level)
-    table["share_low"], table["share_high"] = interval
+    counts = [np.asarray(table[name], dtype=np.int64) for name in ("n_found", "n")]
+    table["share_low"], table["share_high"] = clopper_pearson(counts[0], counts[1], level)
     table.meta["level"] = level
     return table
 

@@ -41,7 +41,8 @@ def main() -> None:
     # The file has no source_id: it is the number of the row.
     label = pq.read_table(given.file, columns=["label"])["label"].to_numpy() == 1
     fiducial = stars[stars["fiducial"]]
-    print(f"{len(fiducial)} fiducial stars, {label[fiducial['source_id']].sum()} members")
+    n_members = int(label[fiducial["source_id"]].sum())
+    print(f"{config.score.method}: {len(fiducial)} fiducial stars, {n_members} members")
     rois = regions_of_interest(
         stars,
         {name: read_arrow(run.scores(patch.id, name)) for name in config.regions.scans},
@@ -54,7 +55,8 @@ def main() -> None:
         print(
             f"pm_lam from {line['region']:g}, pm_phi from {line['window']:g} mas/yr: sigma_L "
             f"{line['sigma']:.1f}, purity {member.mean():.0%} of {len(member)} stars, "
-            f"{member[on_line].mean():.0%} of {on_line.sum()} on the line"
+            f"{member[on_line].mean():.0%} of {on_line.sum()} on the line, completeness "
+            f"{member.sum() / n_members:.0%}"
         )
 
 

@@ -123,7 +123,7 @@ class Bench:
         ]
 
     def _sample(self, truth: str, seed: int) -> Sample:
-        """Drawn afresh, and scaled as in `viamachinae.score.anode`."""
+        """Drawn afresh, and scaled as in `viamachinae.score.densities`."""
         rng = np.random.default_rng([seed, TRUTHS.index(truth)])
         density = self.truths[truth]
         x, c = density.draw(self.n_stars, rng)

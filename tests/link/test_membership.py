@@ -1,0 +1,63 @@
+"""Membership: probabilities that mean what they say, where the truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from viamachinae.config import LinkConfig
+from viamachinae.link.candidates import find_candidates
+from viamachinae.link.membership import LineFrame, membership
+
+R_DEG = 3.0
+
+
+def drawn(disc, line, rng, n_stream: int, n_background: int) -> tuple[LineFrame, np.ndarray]:
+    """Stars of a disc, and which of them are of a stream 0.2 deg wide at 3 deg from its centre."""
+    phi, lam = line(n_stream, 30.0, R_DEG)
+    x, y = disc(n_background)
+    phi, lam = np.append(phi, x), np.append(lam, y)
+    real = np.arange(len(phi)) < n_stream
+    spread = np.where(real, 0.6, 1.7)
+    pm_phi, pm_lam = rng.normal(1.0, spread), rng.normal(-1.0, spread)
+    theta = np.radians(30.0)
+    offset = phi * np.sin(theta) - lam * np.cos(theta) - R_DEG
+    return LineFrame(offset, pm_phi, pm_lam, np.abs(offset) < 0.5), real
+
+
+def test_a_star_belongs_as_often_as_its_membership_says(disc, line, rng) -> None:
+    skies = [drawn(disc, line, rng, 40, 160) for _ in range(100)]
+    said = np.concatenate([membership(stars, R_DEG, 10.0, 0.5) for stars, _ in skies])
+    real = np.concatenate([truth for _, truth in skies])
+    edges = np.array([0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
+    numbers = np.digitize(said, edges[1:-1])
+    for number in range(len(edges) - 1):
+        here = numbers == number
+        assert here.sum() > 100
+        assert real[here].mean() == pytest.approx(said[here].mean(), abs=0.1)
+    assert said.sum() == pytest.approx(real.sum(), rel=0.05)
+    # It tells more than the line alone does.
+    on = np.concatenate([stars.on_line for stars, _ in skies])
+    assert np.mean((said - real) ** 2) < 0.7 * np.mean((on * real[on].mean() - real) ** 2)
+
+
+def test_the_width_is_bounded(disc, line, rng) -> None:
+    stars, _ = drawn(disc, line, rng, 5, 200)
+    wide = membership(stars, R_DEG, 10.0, 0.3)
+    assert wide[np.abs(stars.offset_deg) > 2].max() < 0.01
+
+
+def test_too_few_stars_have_none(disc, line, rng) -> None:
+    stars, _ = drawn(disc, line, rng, 5, 10)
+    assert np.isnan(membership(stars, R_DEG, 10.0, 0.5)).all()
+
+
+def test_members_of_candidates_carry_it(crossing) -> None:
+    config = LinkConfig()
+    candidates, members, _ = find_candidates(crossing(150.0, 30.0, config), config.candidates)
+    own = members[members["candidate"] == candidates["candidate"][0]]
+    real = np.asarray(own["source_id"]) < 2**60 + 1000
+    said = np.asarray(own["membership"])
+    assert said[real].mean() > 0.85
+    assert said[~real].mean() < 0.15
+    assert ((said >= 0) & (said <= 1)).all()

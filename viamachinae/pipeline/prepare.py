@@ -1,0 +1,50 @@
+"""Before the patches: the source is checked and the run folder laid."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from viamachinae.config import ScanConfig
+from viamachinae.disk import remove_leftovers
+from viamachinae.options import to_yaml
+from viamachinae.pipeline.configs import keep_config
+from viamachinae.pipeline.sources import checked_source
+from viamachinae.query.source import Source
+from viamachinae.score.evaluation import choose_device
+from viamachinae.simulate.source import SimulatedSky
+from viamachinae.sky import dusty_patches
+from viamachinae.store.files import write_table, write_text
+from viamachinae.store.run import RunFolder
+
+logger = logging.getLogger("viamachinae.pipeline")
+
+
+def prepare(config: ScanConfig, out: Path) -> Source:
+    """Check the source and lay the run folder: the resolved configuration and the truth.
+
+    Raises
+    ------
+    BadInputError
+        If the source lacks what the configuration needs, or a map of E(B-V) cannot be read.
+    """
+    source = checked_source(config)
+    for patch, reason in dusty_patches(config.sky):
+        logger.warning("patch %s is left out: %s", patch.id, reason)
+    run = RunFolder(out)
+    remove_leftovers(out)
+    # Unchanged, the file keeps its time: a workflow looks at that.
+    if not run.config.is_file() or run.config.read_text(encoding="utf-8") != to_yaml(config):
+        write_text(run.config, to_yaml(config))
+    keep_config(run, config)
+    if isinstance(source, SimulatedSky):
+        write_table(run.truth, source.truth())
+    return source
+
+
+def default_workers(config: ScanConfig) -> int:
+    """One a core; one where the flows train on a GPU."""
+    if choose_device(config.train.device).type == "cuda":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
