@@ -51,7 +51,7 @@ RECOVERY = Stage(
 
 
 class Point(NamedTuple):
-    """A kind of stream in a patch, for the how manieth time.
+    """A kind of stream in a patch, and which of its repeats it is.
 
     Attributes
     ----------
@@ -136,10 +136,10 @@ def run_point(
     def do(_advance: Advance) -> Ending:
         _write_injection(config, run, catalogue, point)
         result = scan(config, out, workers=1, watch=renamed)
-        records = [record for ended in result.patches.values() for record in ended]
-        outcome = worst([record.outcome for record in [*records, *result.above]])
+        ended = [*(record for one in result.patches.values() for record in one), *result.above]
+        outcome = worst([record.outcome for record in ended])
         if outcome not in ("done", "partial", "no_work"):
-            return outcome, next(r.reason for r in records if r.outcome == outcome)
+            return outcome, next(r.reason for r in ended if r.outcome == outcome)
         _write_fiducial(run, point.patch)
         if not config.validation.keep_runs:
             shutil.rmtree(run.root / "patches")

@@ -25,7 +25,7 @@ Ints = NDArray[np.int64]
 STARS_PER_PIXEL = 20
 COARSEST, FINEST = 3, 9
 # Places tried for a stream before the footprint is given up as all masked.
-MAX_TRIES = 10_000
+MAX_TRIES = 1000
 
 _PLACED = ("ra", "dec", "pmra", "pmdec")
 
