@@ -34,6 +34,9 @@ def completeness_figure(recoveries: Table, level: float) -> Figure:
             x = np.asarray(table["low"]) * shift
             _draw(by_number, x, table, LOOKS[i % len(LOOKS)], f"{width:g}° wide")
         by_number.set(xscale="log", xlabel="stars of the stream", ylabel="share found")
+        numbers = np.unique(np.asarray(recoveries["n_stars"]))
+        by_number.set_xticks(numbers, [str(number) for number in numbers])
+        by_number.minorticks_off()
         by_number.set_ylim(-0.03, 1.03)
         by_number.legend(loc="upper left")
         table = completeness(recoveries, level)
