@@ -104,7 +104,7 @@ def baseline(
     out: Annotated[Path, typer.Option("--out", help="CSV file of the candidates.")],
 ) -> None:
     """Search all skies with a simple method, and write its list."""
-    from viamachinae.pipeline.challenge import baseline as run
+    from viamachinae.pipeline.baselines import baseline as run
 
     say(f"{run(skies, method, out)} candidates in {out}")
 

@@ -86,9 +86,7 @@ class MatchedFilterConfig(Model):
         3.0, description="Gaussian sigma that smooths the background, deg (ours)."
     )
     width_deg: Positive = Field(1.0, description="Width of a line, deg (ours; as link.lines).")
-    min_sigma: float = Field(
-        6.0, description="Smallest significance listed; empty skies give up to 5 (ours)."
-    )
+    min_sigma: float = Field(6.0, description="Smallest significance listed (ours).")
     max_lines: int = Field(10, ge=1, description="Most lines listed of a patch (ours).")
 
 
@@ -100,9 +98,7 @@ class HoughFinderConfig(Model):
     )
     stride_masyr: Positive = Field(1.5, description="Step between windows, mas/yr (ours).")
     min_stars: int = Field(30, ge=10, description="Fewest stars in a window (ours).")
-    min_sigma: float = Field(
-        6.0, description="Smallest significance listed; empty skies give up to 6 (ours)."
-    )
+    min_sigma: float = Field(6.0, description="Smallest significance listed (ours).")
     max_lines: int = Field(10, ge=1, description="Most lines listed of a patch (ours).")
 
 
