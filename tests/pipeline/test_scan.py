@@ -13,21 +13,23 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table
 
-from viamachinae.config import FilesQuery, ScanConfig
+from viamachinae.config import FilesQuery, Scan, ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.options import read_config
 from viamachinae.pipeline import patch as patch_module
 from viamachinae.pipeline.events import Event
-from viamachinae.pipeline.extent import parse_extent
+from viamachinae.pipeline.extent import Extent, parse_extent
 from viamachinae.pipeline.link import link
 from viamachinae.pipeline.patch import patch
 from viamachinae.pipeline.plan import plan
 from viamachinae.pipeline.prepare import prepare
 from viamachinae.pipeline.scan import scan
 from viamachinae.pipeline.simulate import simulate
+from viamachinae.pipeline.stage import StageName
 from viamachinae.pipeline.status import outcome_of, status
 from viamachinae.sky import tile
 from viamachinae.store.files import file_hash, read_table
+from viamachinae.store.records import Record
 
 
 def run(config: ScanConfig, out: Path, **options: Any) -> list[tuple[str, str, str | None]]:
@@ -196,20 +198,21 @@ def test_a_broken_stage_costs_its_patch_alone(
     assert hashes(out) == hashes(scanned)
 
 
-# One file of each stage, and the smaller ones beside them.
-WRITTEN = [
-    "stars.parquet",
-    "cutflow.json",
-    "flows.safetensors",
-    "training.parquet",
-    "scores.parquet",
-    "lines.parquet",
-    "protoclusters.parquet",
-    "candidates.ecsv",
-    "members.parquet",
-    "lineage.parquet",
-    "index.html",
-]
+# Every file of a patch's stages, with the place of the stage; those above patches have none.
+WRITTEN: dict[str, tuple[StageName, Scan | None] | None] = {
+    "stars.parquet": ("preprocess", None),
+    "cutflow.json": ("preprocess", None),
+    "flows.safetensors": ("train", "pm_phi"),
+    "training.parquet": ("train", "pm_phi"),
+    "health.parquet": ("train", "pm_phi"),
+    "scores.parquet": ("score", "pm_phi"),
+    "lines.parquet": ("lines", None),
+    "protoclusters.parquet": ("lines", None),
+    "candidates.ecsv": None,
+    "members.parquet": None,
+    "lineage.parquet": None,
+    "index.html": None,
+}
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -220,7 +223,7 @@ def test_a_full_disk_leaves_nothing_half_written(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    out = copy(scanned, tmp_path)
+    out, first, place = copy(scanned, tmp_path), tile(small.sky)[0].id, WRITTEN[name]
     for path in out.rglob(name):
         path.unlink()
     replace = Path.replace
@@ -230,18 +233,22 @@ def test_a_full_disk_leaves_nothing_half_written(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         return replace(path, target)
 
+    def again() -> list[Record]:
+        if place is None:
+            return link(small, out)
+        stage, scan_name = place
+        return patch(small, out, first, Extent((stage,), (scan_name,) if scan_name else None))
+
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", full)
-        result = scan(small, out, workers=1)
-    assert not result.is_good
-    reasons = {
-        r.reason for r in [*(r for one in result.patches.values() for r in one), *result.above]
-    }
-    assert any("no space left on the disk" in reason for reason in reasons)
+        records = again()
+    assert any("no space left on the disk" in r.reason for r in records)
     assert not list(out.rglob("*.tmp"))
     assert not list(out.rglob(name))
-    assert scan(small, out, workers=1).is_good
-    assert hashes(out) == hashes(scanned)
+    assert {r.outcome for r in again()} == {"done"}
+    assert list(out.rglob(name))
+    before = hashes(scanned)
+    assert all(before[path] == digest for path, digest in hashes(out).items())
 
 
 def test_status_and_plan(scanned: Path, small: ScanConfig, tmp_path: Path) -> None:

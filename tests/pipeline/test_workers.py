@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import functools
 import logging
 import os
@@ -33,6 +34,8 @@ def job(folder: Path, patch: str, watch: Watcher) -> list[Record]:
         time.sleep(SLOW)
     if patch.startswith("bad"):
         raise BadInputError(f"{patch}.parquet: has no column pmra")
+    if patch.startswith("full"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "records/train.json")
     if patch.startswith("slow"):
         time.sleep(SLOW)
     if patch.startswith("failed"):
@@ -105,6 +108,16 @@ def test_bad_input_stops_all(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="no column pmra"):
         work(tmp_path, ["bad", "never"], 1)
     assert not (tmp_path / "never").exists()
+
+
+def test_a_full_disk_stops_all_in_the_words_of_the_system(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    own = functools.partial(job, tmp_path)
+    with pytest.raises(OSError, match=r"No space left on device: 'records/train\.json'"):
+        work_through(own, ["full", "never"], 1, lambda _: None, mourn, False, True)
+    assert not (tmp_path / "never").exists()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_fail_fast_starts_nothing_more(tmp_path: Path) -> None:

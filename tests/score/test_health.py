@@ -47,6 +47,15 @@ def test_a_flow_of_other_stars_is_not(stars, trained):
     assert "(at most 0." in row["problem"]
 
 
+def test_the_median_of_few_stars_may_be_off_by_chance(stars, region, trained):
+    """Twenty held-out stars: their median of ln R is off by more than a limit of 1e-9."""
+    inside = region.contains(stars.pm)
+    few = replace(stars, held_out=stars.held_out & (~inside | (stars.source_id % 15 == 0)))
+    (row,) = health_table(trained, few, HealthConfig(max_median_log_ratio=1e-9), "cpu")
+    assert abs(row["median_log_ratio"]) > 1e-9
+    assert "median" not in row["problem"]
+
+
 def test_a_failed_flow_has_no_numbers(stars, trained):
     broken = replace(trained, failed=np.array([[False, True]]))
     (row,) = health_table(broken, stars, HealthConfig(), "cpu")

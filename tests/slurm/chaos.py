@@ -1,16 +1,17 @@
 """Kill what a scan on SLURM is made of, again and again, and see that nothing is lost.
 
-    python tests/slurm/chaos.py FOLDER [--kills 50] [--seed 0]
+    python tests/slurm/chaos.py FOLDER [--kills 50] [--every 4] [--seed 0]
 
 Starts a SLURM of its own (up.sh) in FOLDER, scans twelve small patches in one process, then by
 `viamachinae scan --on slurm` under a rain of kill -9 on workers, on Snakemake and on slurmd. After
-each kill every final file must be absent or whole, as its record has it; the finished scan must
-have the same bytes as the one without kills. Prints the kills as a table.
+each kill every final file must be absent or whole, and as its record has it; the finished scan
+must have the same bytes as the one without kills. Prints the kills as a table.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import signal
@@ -18,14 +19,21 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.slurm.conftest import BATCHES, HERE, QUICK, results, twelve_patches, viamachinae
+from tests.slurm.conftest import BATCHES, HERE, QUICK, patches, results, viamachinae
 from viamachinae.flows.checkpoint import load_checkpoint
+from viamachinae.store.files import file_hash
+from viamachinae.store.records import read_record
+
+KINDS = {"worker": 8, "Snakemake": 1, "slurmd": 1}
+# Once the rain is over, so many starts must do.
+DRY_STARTS = 3
 
 
 def processes(run: Path, kind: str, slurm: Path) -> list[int]:
@@ -33,26 +41,27 @@ def processes(run: Path, kind: str, slurm: Path) -> list[int]:
     if kind == "slurmd":
         pid = slurm / "run" / "slurmd.pid"
         return [int(pid.read_text())] if pid.is_file() else []
-    found, parents = [], {}
+    found, children = [], {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            parents[int(entry.name)] = int((entry / "stat").read_text().rsplit(")")[1].split()[1])
+            parent = int((entry / "stat").read_text().rsplit(")")[1].split()[1])
         except (OSError, IndexError):
             continue
+        if any("spawn_main" in word for word in words):
+            children[int(entry.name)] = parent
         # Of jobs the command names the run; of the controller as well, but not the jobs' target.
-        if str(run) in " ".join(words):
+        if any(str(run) in word for word in words):
             is_controller = "snakemake" in words and "--target-jobs" not in words
             is_work = "patch" in words or "link" in words
             if (kind == "Snakemake" and is_controller) or (kind == "worker" and is_work):
                 found.append(int(entry.name))
-    if kind == "worker":
-        found += [child for child, parent in parents.items() if parent in found]
-    return found
+    return found + [child for child, parent in children.items() if parent in found]
 
 
-def check_whole(run: Path) -> None:
-    """Every final file can be read to its end."""
+def check_whole(run: Path) -> int:
+    """Read every final file to its end, and hold patches' files against records; how many."""
+    n_files = 0
     for path in run.rglob("*"):
         try:
             if path.suffix == ".parquet":
@@ -60,14 +69,23 @@ def check_whole(run: Path) -> None:
             elif path.suffix == ".safetensors":
                 load_checkpoint(path)
             elif path.suffix == ".json" and ".snakemake" not in path.parts:
-                yaml.safe_load(path.read_text())
+                json.loads(path.read_text())
+            else:
+                continue
         except FileNotFoundError:
             continue  # replaced or taken back meanwhile
+        n_files += 1
+    for path in run.glob("patches/**/records/*.json"):
+        record = read_record(path)
+        for name, digest in record.outputs.items() if record else ():
+            if file_hash(run / name) != digest:
+                raise SystemExit(f"{name}: is not what {path} says")
+    return n_files
 
 
 def kill_one(run: Path, slurm: Path, rng: random.Random) -> str | None:
     """Kill a process of a random kind; which, or None if there was none."""
-    kind = rng.choices(["worker", "Snakemake", "slurmd"], [8, 1, 1])[0]
+    (kind,) = rng.choices(list(KINDS), list(KINDS.values()))
     candidates = processes(run, kind, slurm)
     if not candidates:
         return None
@@ -81,25 +99,44 @@ def kill_one(run: Path, slurm: Path, rng: random.Random) -> str | None:
     return kind
 
 
-def scan_under_fire(config: Path, run: Path, slurm: Path, n_kills: int, seed: int) -> Counter[str]:
+@dataclass
+class Storm:
+    """What fell upon a scan, and what was looked at."""
+
+    rng: random.Random
+    n_kills: int
+    every_s: float
+    kills: Counter[str] = field(default_factory=Counter)
+    starts: int = 0
+    files_read: int = 0
+
+    def rage(self, scan: subprocess.Popen[bytes], run: Path, slurm: Path) -> None:
+        """Kill at random moments until the scan has ended or the kills are used up."""
+        while scan.poll() is None:
+            time.sleep(self.rng.uniform(0.25, 2 * self.every_s))
+            if self.kills.total() < self.n_kills and (kind := kill_one(run, slurm, self.rng)):
+                self.kills[kind] += 1
+                self.files_read += check_whole(run)
+                print(f"{self.kills.total()} {kind}", flush=True)
+
+
+def scan_under_fire(config: Path, run: Path, slurm: Path, storm: Storm) -> None:
     """Start the scan until it ends well, killing meanwhile."""
-    rng, kills = random.Random(seed), Counter[str]()
     words = ["scan", config, "--out", run, "--on", "slurm", "--"]
+    dry = 0
     with (run.parent / "chaos.log").open("w") as log:
-        while True:
-            kills["starts of the scan"] += 1
+        while dry < DRY_STARTS:
+            dry += storm.kills.total() >= storm.n_kills
+            storm.starts += 1
             subprocess.run(viamachinae(*words, "--unlock"), stdout=log, stderr=log, check=False)
             command = viamachinae(*words, *QUICK, "--retries", "5", *BATCHES)
             with subprocess.Popen(command, stdout=log, stderr=log) as scan:
-                while scan.poll() is None:
-                    time.sleep(rng.uniform(0.5, 4.0))
-                    done = sum(kills.values()) - kills["starts of the scan"] >= n_kills
-                    kind = None if done else kill_one(run, slurm, rng)
-                    if kind is not None:
-                        kills[kind] += 1
-                        check_whole(run)
-                if scan.returncode == 0:
-                    return kills
+                storm.rage(scan, run, slurm)
+            if scan.returncode == 0 and storm.kills.total() >= storm.n_kills:
+                return
+            if scan.returncode == 0:
+                raise SystemExit(f"finished after {storm.kills.total()} kills: kill more often")
+    raise SystemExit(f"{DRY_STARTS} starts without kills did not finish it")
 
 
 def main() -> None:
@@ -107,24 +144,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--every", type=float, default=4.0, help="seconds between kills")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
-    config = folder / "twelve.yaml"
-    config.write_text(yaml.safe_dump(twelve_patches()))
+    config = folder / "sky.yaml"
+    config.write_text(yaml.safe_dump(patches(scans=("pm_phi",))))
     whole, killed, slurm = folder / "whole", folder / "killed", folder / "slurm"
+    storm = Storm(random.Random(options.seed), options.kills, options.every)
     subprocess.run(viamachinae("scan", config, "--out", whole, "--quiet"), check=True)
     subprocess.run([HERE / "up.sh", slurm], check=True)
     try:
-        kills = scan_under_fire(config, killed, slurm, options.kills, options.seed)
+        scan_under_fire(config, killed, slurm, storm)
     finally:
         subprocess.run([HERE / "down.sh", slurm], check=True)
-    for kind, number in sorted(kills.items()):
-        print(f"| {kind} | {number} |")
-    same = results(whole) == results(killed)
-    print("identical" if same else "DIFFERENT")
+    for kind in KINDS:
+        print(f"| kills of a {kind} | {storm.kills[kind]} |")
+    print(f"| starts of the scan | {storm.starts} |")
+    print(f"| files read after kills | {storm.files_read} |")
+    expected = results(whole)
+    same = expected == results(killed)
+    print(f"{len(expected)} files: {'identical' if same else 'DIFFERENT'}")
     sys.exit(0 if same else 1)
 
 

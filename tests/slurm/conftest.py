@@ -1,4 +1,4 @@
-"""A real SLURM on loopback, and a scan of twelve patches so small that jobs cost more than work."""
+"""A real SLURM on loopback, and scans of patches so small that jobs cost more than work."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+
+from viamachinae.options import read_config
+from viamachinae.pipeline.scan import scan
 
 HERE = Path(__file__).parent
 ENTRY = "from viamachinae.cli import main; main()"
@@ -21,8 +25,8 @@ QUICK = ["--latency-wait", "10", "--slurm-init-seconds-before-status-checks", "2
 BATCHES = ["--config", "stars_per_job=8000"]
 
 
-def twelve_patches() -> dict[str, object]:
-    """Options of a scan with a rich stream across some of its patches."""
+def patches(n_patches: int = 12, scans: tuple[str, ...] = ("pm_lam", "pm_phi")) -> dict[str, Any]:
+    """Options of a scan with a rich stream across some of its patches, twelve at most."""
     track = {
         "kind": "great_circle",
         "ra": 152.0,
@@ -35,21 +39,28 @@ def twelve_patches() -> dict[str, object]:
     stream = {"name": "rich", "track": track, "n_stars": 500, "length_deg": 20, "width_deg": 0.2}
     centres = [[ra, dec] for dec in (30, 34, 38) for ra in (146, 150, 154, 158)]
     return {
-        "name": "twelve",
+        "name": "sky",
         "sky": {
             "tiling": "centres",
             "radius_deg": 3.0,
             "evaluation_radius_deg": 3.0,
-            "centres": centres,
+            "centres": centres[:n_patches],
         },
         "query": {"galaxy": {"fraction": 0.02, "max_mag": 20.2}, "streams": [stream]},
-        "regions": {"stride_masyr": 3, "range_masyr": [-15, -3], "min_stars": 50},
+        "regions": {
+            "stride_masyr": 3,
+            "range_masyr": [-15, -3],
+            "min_stars": 50,
+            "scans": list(scans),
+        },
         "train": {
             "preset": "demo",
             "epochs": 4,
             "average_last": 2,
             "flow": {"hidden": [16]},
             "checkpoint_seconds": 1,
+            # So few stars and epochs give densities that are far off.
+            "health": {"max_median_log_ratio": 1e3},
         },
         "link": {"roi": {"n_stars": 40, "stride_masyr": 2}},
     }
@@ -84,18 +95,21 @@ def slurm() -> Iterator[Path]:
             subprocess.run([HERE / "down.sh", name], check=True, timeout=60)
 
 
-@pytest.fixture(scope="session")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The configuration as a file."""
-    path = tmp_path_factory.mktemp("config") / "twelve.yaml"
-    path.write_text(yaml.safe_dump(twelve_patches()))
-    return path
+def scan_whole(folder: Path, options: dict[str, Any]) -> tuple[Path, Path]:
+    """A configuration as a file, and the run folder of a scan of it in one process."""
+    config, out = folder / "sky.yaml", folder / "one"
+    config.write_text(yaml.safe_dump(options))
+    assert scan(read_config(config), out, workers=1).is_good
+    return config, out
 
 
 @pytest.fixture(scope="session")
-def whole(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of a scan in one process."""
-    out = tmp_path_factory.mktemp("one")
-    words = ["scan", config, "--out", out, "--workers", 1, "--quiet"]
-    subprocess.run(viamachinae(*words), check=True)
-    return out
+def four(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Configuration and finished run of four patches."""
+    return scan_whole(tmp_path_factory.mktemp("four"), patches(4, ("pm_phi",)))
+
+
+@pytest.fixture(scope="session")
+def twelve(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Configuration and finished run of twelve patches and two scans."""
+    return scan_whole(tmp_path_factory.mktemp("twelve"), patches())

@@ -14,23 +14,38 @@ from tests.slurm.conftest import BATCHES, QUICK, results, viamachinae
 pytestmark = pytest.mark.slurm
 
 
-@pytest.mark.usefixtures("slurm")
-def test_slurm_gives_the_bytes_of_one_process(config: Path, whole: Path, tmp_path: Path) -> None:
-    words = ["scan", config, "--out", tmp_path, "--on", "slurm", "--", *QUICK, *BATCHES]
+def scan_by_slurm(config: Path, out: Path, *extra: str) -> None:
+    words = ["scan", config, "--out", out, "--on", "slurm", "--", *QUICK, *extra]
     ended = subprocess.run(viamachinae(*words), capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "--workflow-profile" in ended.stderr
+
+
+@pytest.mark.usefixtures("slurm")
+def test_slurm_gives_the_bytes_of_one_process(four: tuple[Path, Path], tmp_path: Path) -> None:
+    """Four patches in one batch; twelve in the slow test below."""
+    config, whole = four
+    scan_by_slurm(config, tmp_path)
+    assert results(tmp_path) == results(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slurm")
+def test_twelve_patches_and_two_scans(twelve: tuple[Path, Path], tmp_path: Path) -> None:
+    config, whole = twelve
+    scan_by_slurm(config, tmp_path, *BATCHES)
     assert results(tmp_path) == results(whole)
     assert len(Table.read(tmp_path / "candidates.ecsv")) >= 1
 
 
 @pytest.mark.slow
 def test_four_workers_in_another_order_give_the_same_bytes(
-    config: Path, whole: Path, tmp_path: Path
+    twelve: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    patches = sorted(path.name for path in (whole / "patches").iterdir())
-    random.Random(4).shuffle(patches)
-    words = ["patch", config, *patches, "--out", tmp_path, "--workers", 4, "--quiet"]
+    config, whole = twelve
+    ids = sorted(path.name for path in (whole / "patches").iterdir())
+    random.Random(4).shuffle(ids)
+    words = ["patch", config, *ids, "--out", tmp_path, "--workers", 4, "--quiet"]
     subprocess.run(viamachinae(*words), check=True)
     subprocess.run(viamachinae("link", config, "--out", tmp_path, "--quiet"), check=True)
     assert results(tmp_path) == results(whole)
@@ -38,9 +53,10 @@ def test_four_workers_in_another_order_give_the_same_bytes(
 
 @pytest.mark.slow
 def test_shares_submitted_twice_at_once_do_no_harm(
-    config: Path, whole: Path, tmp_path: Path
+    twelve: tuple[Path, Path], tmp_path: Path
 ) -> None:
     """As `sbatch --array=1-2` given twice: two processes on every patch."""
+    config, whole = twelve
     shares = [
         subprocess.Popen(
             viamachinae("patch", config, "--array", share, "--out", tmp_path, "--quiet")

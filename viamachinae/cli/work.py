@@ -58,7 +58,7 @@ def scan(
     from viamachinae.sky import tile
 
     with watching(len(tile(settings.sky)), quiet, log_json) as watch:
-        result = run(settings, folder, workers, fail_fast, watch)
+        result = run(settings, folder, workers, fail_fast, watch, apart=True)
     if not quiet and not log_json:
         print_candidates(folder)
     if not result.is_good:

@@ -83,7 +83,8 @@ class HealthConfig(Model):
     max_median_log_ratio: float = Field(
         0.5,
         gt=0,
-        description="Largest distance from zero of the median of ln R of a region's stars (ours).",
+        description="Largest distance from zero of the median of ln R of a region's stars, beyond "
+        "chance (ours).",
     )
 
 

@@ -11,7 +11,7 @@ from viamachinae.disk import remove_leftovers
 from viamachinae.errors import BadInputError
 from viamachinae.pipeline.estimate import estimated_bytes, warn_after, warn_before
 from viamachinae.pipeline.events import Event, Watcher, unwatched
-from viamachinae.pipeline.extent import WHOLE, Extent
+from viamachinae.pipeline.extent import WHOLE, Extent, recorded
 from viamachinae.pipeline.patch import patch as run_patch
 from viamachinae.pipeline.sources import input_fingerprint, open_source
 from viamachinae.pipeline.workers import work_through
@@ -67,7 +67,7 @@ def batch(
     reads = "preprocess" in extent.stages
     fingerprint = input_fingerprint(config, open_source(config)) if reads else ""
     job = functools.partial(_job, config, out, extent, fingerprint)
-    mourn = functools.partial(_mourn, RunFolder(out))
+    mourn = functools.partial(_mourn, config, RunFolder(out), extent)
     return work_through(job, patches, min(workers, len(patches)), watch, mourn, fail_fast, apart)
 
 
@@ -105,12 +105,27 @@ def _job(
     return records
 
 
-def _mourn(run: RunFolder, patch: str, last: Event | None, cause: str) -> list[Record]:
-    """Record the stage in which the process of a patch died."""
+def _mourn(
+    config: ScanConfig, run: RunFolder, extent: Extent, patch: str, last: Event | None, cause: str
+) -> list[Record]:
+    """Record the stage in which the process of a patch died.
+
+    That is the stage of its last event unless this had ended: then the next, or none. A stage
+    that ended, in this job or in one before it, keeps its record.
+    """
+    places = extent.places(config)
+    at = 0
+    if last is not None:
+        at = next(n for n, place in enumerate(places) if place == (last.stage, last.scan))
+        at += last.kind in ("end", "skip")
+    records = [recorded(run, stage, patch, scan) for stage, scan in places[:at]]
+    if at == len(places):
+        return records
+    stage, scan = places[at]
     record = Record(
-        stage=last.stage if last else "preprocess",
+        stage=stage,
         patch=patch,
-        scan=last.scan if last else None,
+        scan=scan,
         outcome="failed",
         reason=cause,
         seconds=0.0,
@@ -119,5 +134,5 @@ def _mourn(run: RunFolder, patch: str, last: Event | None, cause: str) -> list[R
         outputs={},
         provenance=provenance(),
     )
-    write_record(run.record(record.stage, patch, record.scan), record)
-    return [record]
+    write_record(run.record(stage, patch, scan), record)
+    return [*records, record]

@@ -41,6 +41,8 @@ def scan(
     workers: int | None = None,
     fail_fast: bool = False,
     watch: Watcher = unwatched,
+    *,
+    apart: bool = False,
 ) -> ScanResult:
     """Scan all patches of a configuration; what an earlier run did is kept.
 
@@ -52,6 +54,9 @@ def scan(
         Patches at once; by default one a core, and one where a GPU is used.
     fail_fast : bool
         Start no further patch after the first that failed.
+    apart : bool
+        Let no patch of several be worked on in this process, even one at a time: a process that
+        the system ends, for want of memory say, then costs one patch and not the scan.
 
     Raises
     ------
@@ -61,8 +66,9 @@ def scan(
     source = prepare(config, out)
     patches = [patch.id for patch in tile(config.sky)]
     at_once = min(workers or default_workers(config), len(patches))
+    apart = at_once > 1 or (apart and len(patches) > 1)
     records = batch(
-        config, out, patches, workers=at_once, apart=at_once > 1, fail_fast=fail_fast, watch=watch
+        config, out, patches, workers=at_once, apart=apart, fail_fast=fail_fast, watch=watch
     )
     write_status(config, out)
     if all(record.outcome == "no_work" for ended in records.values() for record in ended[:1]):

@@ -63,7 +63,7 @@ def work_through(
 
     Raises
     ------
-    BadInputError
+    BadInputError, OSError
         If a job does; running jobs are stopped.
     SystemExit
         If a process was asked to end: all have saved what they could.
@@ -176,13 +176,21 @@ def _run(job: Job, connection: Connection, level: int) -> None:
     logger = logging.getLogger("viamachinae")
     logger.setLevel(level)
     logger.addHandler(_Log(teller))
+    last_word: tuple[str, Any] | None = None
     try:
         while (patch := _receive(connection)) is not None:
             teller.tell("records", job(patch, lambda event: teller.tell("event", event)))
     except BadInputError as error:
-        teller.tell("bad_input", str(error))
+        last_word = "bad_input", str(error)
     except EOFError:
         return  # the parent is gone
+    except OSError as error:
+        # A disk without room even for the record of it.
+        last_word = "os_error", (error.errno, error.strerror or str(error), error.filename)
+    # Nothing is left to save, and the parent may tell it to end at once.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if last_word is not None:
+        teller.tell(*last_word)
 
 
 def _listen(worker: _Worker, watch: Watcher) -> bool:
@@ -198,6 +206,8 @@ def _listen(worker: _Worker, watch: Watcher) -> bool:
         logging.getLogger(content.name).handle(content)
     elif kind == "records":
         worker.records = content
+    elif kind == "os_error":
+        raise OSError(*content)
     else:
         raise BadInputError(content)
     return True

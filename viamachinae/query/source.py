@@ -33,6 +33,8 @@ class Source(Protocol):
 
         Raises
         ------
+        UnprocessableError
+            If data that this disc alone needs are missing or cannot be read.
         BadInputError
             If a column is missing or mistyped, or the data cannot be read.
         """

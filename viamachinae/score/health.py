@@ -5,6 +5,7 @@ from __future__ import annotations
 import astropy.units as u
 import numpy as np
 import torch
+from astropy.stats import mad_std
 from astropy.table import Table
 from numpy.typing import NDArray
 from scipy.special import ndtr
@@ -24,6 +25,8 @@ MOST = 20_000
 # A sample of a uniform number is farther from it than this over the root of its size in 1 % of
 # cases (Kolmogorov).
 CHANCE = 1.63
+# Standard errors that the median of ln R of few stars is allowed beyond its limit (ours).
+SIGMAS = 3.0
 NO_LIKELIHOOD = "no finite likelihood"
 
 
@@ -63,8 +66,9 @@ def health_table(
                 found[f"pit_{density}"], found[f"outside_{density}"] = pit, outside
                 limits[f"pit_{density}"] = config.max_pit_distance + CHANCE / np.sqrt(n)
                 limits[f"outside_{density}"] = config.max_outside
-            limits["median_log_ratio"] = config.max_median_log_ratio
-            found["median_log_ratio"] = _median_log_ratio(trained, row, region, stars, where)
+            median, error = _median_log_ratio(trained, row, region, stars, where)
+            limits["median_log_ratio"] = config.max_median_log_ratio + SIGMAS * error
+            found["median_log_ratio"] = median
             problem = _problem(found, limits)
         rows.append((region.lower, region.retraining, *found.values(), problem))
     table = Table(rows=rows, names=["region", "retraining", *_NAMES, "problem"])
@@ -113,15 +117,21 @@ def _of_flow(
 
 def _median_log_ratio(
     trained: Trained, row: int, region: SignalRegion, stars: PatchStars, device: torch.device
-) -> float:
-    """Near zero where the score is a ratio to all stars; R-ANODE's is one to the signal's."""
+) -> tuple[float, float]:
+    """Median of ln R and its standard error: near zero where the score is a ratio to all stars.
+
+    R-ANODE's is one to the signal's; it has none.
+    """
     if trained.method == "r_anode":
-        return float("nan")
+        return float("nan"), float("nan")
     inside = stars.rows(region.lower, region.upper)
     own = np.flatnonzero(stars.held_out[inside])[:MOST] + inside.start
     points = torch.from_numpy(stars.scaled[own]).to(device)
     given = RegionStars(points[:, :-1], points[:, -1:], stars.source_id[own])
-    return float(np.median(EVALUATE[trained.method](trained, row, given).ratio))
+    ratio = EVALUATE[trained.method](trained, row, given).ratio
+    # That of a Gaussian sample: sqrt(pi / 2) times that of the mean.
+    error = np.sqrt(np.pi / 2 / len(ratio)) * mad_std(ratio)
+    return float(np.median(ratio)), float(error)
 
 
 def _problem(found: dict[str, float], limits: dict[str, float]) -> str:

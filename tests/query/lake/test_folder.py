@@ -161,7 +161,7 @@ def test_a_damaged_file_is_said_in_one_sentence(lake: Lake, where: float) -> Non
     content[int(where * len(content))] ^= 0xFF
     path.write_bytes(content)
     names = lake.schema.names
-    with pytest.raises(BadInputError, match=rf"Npix={PIXEL}.parquet cannot be read") as caught:
+    with pytest.raises(UnprocessableError, match=rf"Npix={PIXEL}.parquet cannot be read") as caught:
         lake.read_disc(150, 20, 3, names)
     assert "\n" not in str(caught.value)
 
@@ -170,7 +170,7 @@ def test_a_truncated_file_is_said_and_mended_by_writing_again(lake: Lake, stars:
     path = Path(lake.name) / f"dataset/Norder=5/Dir=0/Npix={PIXEL}.parquet"
     whole = path.read_bytes()
     path.write_bytes(whole[:-1000])
-    with pytest.raises(BadInputError, match="cannot be read"):
+    with pytest.raises(UnprocessableError, match="cannot be read"):
         lake.read_disc(150, 20, 3, ["ra"])
     lake.write_pixel(PIXEL, of_pixel(stars, PIXEL), {})
     assert path.read_bytes() == whole

@@ -216,9 +216,9 @@ class Lake:
         Raises
         ------
         UnprocessableError
-            If the lake lacks a pixel that may hold such stars.
+            If the lake lacks a pixel that may hold such stars, or its file is damaged.
         BadInputError
-            If it lacks a column, or a file is damaged.
+            If it lacks a column.
         """
         records, missing = self._touched(Disc(ra, dec, radius_deg))
         if missing:

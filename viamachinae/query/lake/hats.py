@@ -14,7 +14,7 @@ import pyarrow.compute
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from viamachinae.errors import BadInputError
+from viamachinae.errors import BadInputError, UnprocessableError
 from viamachinae.query.catalogue import reading
 from viamachinae.query.columns import missing_column
 from viamachinae.query.disc import Disc
@@ -79,8 +79,10 @@ class HatsCatalogue:
 
         Raises
         ------
+        UnprocessableError
+            If a file that may hold such stars is damaged or absent: other discs do without it.
         BadInputError
-            If a column is missing, a file is damaged, or a source_id is there twice.
+            If a column is missing, or a source_id is there twice.
         """
         disc = Disc(ra, dec, radius_deg)
         wanted = list(dict.fromkeys(columns))
@@ -125,6 +127,16 @@ class HatsCatalogue:
         return pa.concat_tables(found, promote_options="permissive") if found else None
 
     def _read_file(self, path: str, disc: Disc, columns: list[str]) -> pa.Table:
+        try:
+            rows = self._read_row_groups(path, disc, columns)
+        except BadInputError as error:
+            raise UnprocessableError(str(error)) from error
+        # Columns in one order, whatever that of the file.
+        rows = rows.select(columns)
+        inside = disc.holds(*(_floats(rows[name]) for name in self.position))
+        return rows if inside.all() else rows.filter(pa.array(inside))
+
+    def _read_row_groups(self, path: str, disc: Disc, columns: list[str]) -> pa.Table:
         with reading(self.place.path(path)), self.place.open(path) as stream:
             file = pa.parquet.ParquetFile(
                 stream, page_checksum_verification=True, pre_buffer=self.place.is_remote
@@ -138,13 +150,9 @@ class HatsCatalogue:
                     *(row_group_span(metadata, positions, index, name) for name in self.position)
                 )
             ]
-            rows = file.read_row_groups(
+            return file.read_row_groups(
                 groups, columns=columns, use_threads=False, use_pandas_metadata=False
             )
-        # Columns in one order, whatever that of the file.
-        rows = rows.select(columns)
-        inside = disc.holds(*(_floats(rows[name]) for name in self.position))
-        return rows if inside.all() else rows.filter(pa.array(inside))
 
     def _sorted(self, stars: pa.Table) -> pa.Table:
         ids = stars[self.star]

@@ -74,9 +74,9 @@ class LakeSource:
         Raises
         ------
         UnprocessableError
-            If a pixel that may hold such stars is not in the lake.
+            If a pixel that may hold such stars is not in the lake, or its file is damaged.
         BadInputError
-            If a column is missing or mistyped, or a file is damaged.
+            If a column is missing or mistyped.
         """
         asked = list(dict.fromkeys(columns))
         self._check(asked)
