@@ -54,10 +54,11 @@ def ingest(
             workers=workers,
             watch=watch,
         )
-    say(
-        f"{done.n_stars:,} stars of {done.n_tables} tables in {done.n_pixels} pixels of {out}; "
-        f"read them with query.source: lake and query.path: {out}"
-    )
+    if not quiet:
+        say(
+            f"{done.n_stars:,} stars of {done.n_tables} tables in {done.n_pixels} pixels of {out}; "
+            f"read them with query.source: lake and query.path: {out}"
+        )
 
 
 def _mapping(columns: str | None) -> dict[str, str] | None:

@@ -43,8 +43,8 @@ def rerun(
         result = run_again(
             run, patches or [], failed=failed, first=first, workers=workers, watch=watch
         )
-    say(f"done again: {', '.join(result.patches) or 'nothing'}")
     if not quiet and not log_json:
+        say(f"done again: {', '.join(result.patches) or 'nothing'}")
         print_candidates(run)
     if not result.is_good:
         say(f"some patches did not end well; `viamachinae status {run}` names them")

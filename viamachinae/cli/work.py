@@ -140,12 +140,14 @@ def patch(
         prepare(settings, folder)
     with watching(len(ids), quiet, log_json) as watch:
         records = batch(settings, folder, ids, extent, workers=workers, watch=watch)
-    for patch_id, ended in records.items():
-        say(f"{patch_id}: {outcome_of(ended)}")
+    if not quiet and not log_json:
+        for patch_id, ended in records.items():
+            say(f"{patch_id}: {outcome_of(ended)}")
     good = all(is_good(ended) for ended in records.values())
     if done is not None:
         good = write_done(done, extent, records)
     if not good:
+        say(f"some patches did not end well; `viamachinae status {folder}` names them")
         raise typer.Exit(3)
 
 
