@@ -18,7 +18,7 @@ from viamachinae.inspect.track import StreamFrame
 def test_files_read_back(candidate: Candidate) -> None:
     candidate.members["parallax_error"] = np.linspace(0.1, 0.2, len(candidate.members))
     files = candidate_files(candidate.row, candidate.members, 0.5)
-    names = {"candidate.ecsv", "members.ecsv", "members.fits", "track.ecsv"}
+    names = {"candidate.ecsv", "members.ecsv", "members.fits", "members.vot", "track.ecsv"}
     assert set(files) == names | ({"footprint.moc.fits"} if has_moc() else set())
     one = Table.read(files["candidate.ecsv"].decode(), format="ascii.ecsv")
     assert (len(one), one["candidate"][0], one["sigma"][0]) == (1, "bright", 14.25)
@@ -27,6 +27,10 @@ def test_files_read_back(candidate: Candidate) -> None:
     assert stars.colnames == same.colnames
     for name in ("source_id", "ra", "parallax_error", "phi1", "pm_phi2", "on_line"):
         np.testing.assert_array_equal(stars[name], same[name])
+    again = Table.read(io.BytesIO(files["members.vot"]), format="votable")
+    assert again.colnames == stars.colnames
+    np.testing.assert_array_equal(again["source_id"], stars["source_id"])
+    np.testing.assert_array_equal(again["on_line"], stars["on_line"])
     # FITS is big-endian.
     assert stars["source_id"].dtype.str[1:] == same["source_id"].dtype.str[1:] == "i8"
     assert stars["source_id"].tolist() == candidate.members["source_id"].tolist()

@@ -46,7 +46,7 @@ def test_each_candidate_has_its_files(scanned: Path) -> None:
     for row in candidates:
         folder = scanned / "candidates" / row["candidate"]
         own = members[members["candidate"] == row["candidate"]]
-        for file in ("members.ecsv", "members.fits"):
+        for file in ("members.ecsv", "members.fits", "members.vot"):
             stars = Table.read(folder / file)
             assert stars["source_id"].dtype.str[1:] == "i8"
             assert stars["source_id"].tolist() == own["source_id"].tolist()
@@ -114,6 +114,34 @@ def test_a_verdict_on_nothing_is_refused(run: RunFolder, first: str) -> None:
     with pytest.raises(BadInputError, match="holds no candidate none"):
         vet(run, "none", "stream")
     assert not run.vetting.exists()
+
+
+def test_a_run_tells_how_it_ended_and_what_was_injected(run: RunFolder) -> None:
+    opened = viamachinae.open(run.root)
+    assert set(opened.outcomes().values()) == {"done"}
+    for path in run.patch(list(opened.patches)[1]).rglob("records/*.json"):
+        path.unlink()
+    assert list(opened.outcomes().values()) == ["done", "waiting"]
+    assert set(opened.truth()["stream"]) == {"rich"}
+    run.truth.unlink()
+    with pytest.raises(BadInputError, match="only the run of a simulated sky has a truth"):
+        opened.truth()
+
+
+def test_a_candidate_without_its_file_is_not_sent(run: RunFolder, first: str) -> None:
+    opened = viamachinae.open(run.root)
+    with pytest.raises(BadInputError, match="holds no candidate none"):
+        opened.send("none")
+    (run.candidate(first) / "members.vot").unlink()
+    with pytest.raises(BadInputError, match=r"members\.vot: is not there; `viamachinae inspect"):
+        opened.send(first)
+
+
+def test_options_given_in_python_are_checked(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="config: nonsense is not an option here"):
+        viamachinae.scan({"nonsense": 1}, tmp_path)
+    with pytest.raises(BadInputError, match=r"none\.yaml: cannot be read"):
+        viamachinae.scan(tmp_path / "none.yaml", tmp_path)
 
 
 def test_a_row_after_an_unended_one_stands_alone(run: RunFolder, first: str) -> None:

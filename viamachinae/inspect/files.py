@@ -7,7 +7,7 @@ from astropy.table import Row, Table
 
 from viamachinae.inspect.exports import CANDIDATES, MASYR, MEMBERS, conform
 from viamachinae.inspect.footprint import footprint, has_moc
-from viamachinae.inspect.formats import ecsv, fits_table
+from viamachinae.inspect.formats import ecsv, fits_table, votable_xml
 from viamachinae.inspect.projection import Directions
 from viamachinae.inspect.track import FrameMotions, StreamFrame, stream_frame, track
 
@@ -54,6 +54,7 @@ def candidate_files(row: Row, members: Table, half_width_deg: float) -> dict[str
         "candidate.ecsv": ecsv(conform(Table(row), CANDIDATES)).encode(),
         "members.ecsv": ecsv(stars).encode(),
         "members.fits": fits_table(stars),
+        "members.vot": votable_xml(stars, f"Stars of the stream candidate {name}"),
         "track.ecsv": ecsv(nodes).encode(),
     }
     if has_moc():

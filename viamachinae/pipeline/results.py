@@ -13,9 +13,11 @@ from astropy.table import Table
 from viamachinae.config import Scan, ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.inspect.comparison import compare as compare_candidates
+from viamachinae.inspect.samp import send_votable
 from viamachinae.inspect.vetting import Vetting, current
 from viamachinae.link.protoclusters import PROTOCLUSTERS_SCHEMA
 from viamachinae.options import read_config
+from viamachinae.pipeline.status import outcome_of, patch_records
 from viamachinae.pipeline.vetting import read_vetting
 from viamachinae.sky import tile
 from viamachinae.store.files import read_table
@@ -92,19 +94,61 @@ class Results:
         """
         if candidate is None:
             return _table(self.run.members, self.kind)
-        path = self.run.candidate(candidate) / "members.ecsv"
-        if candidate not in self or not path.is_file():
-            raise BadInputError(f"{self.run.root}: holds no candidate {candidate}")
+        path = self._file(candidate, "members.ecsv")
         return _given(Table.read(path, format="ascii.ecsv"), self.kind)
+
+    def send(self, candidate: str) -> list[str]:
+        """Send the stars of a candidate to TOPCAT, Aladin or whatever else is at the SAMP hub.
+
+        Returns
+        -------
+        list of str
+            The names of the programs that were told to load its ``members.vot``.
+
+        Raises
+        ------
+        BadInputError
+            If there is no such candidate, pyvo is not installed, no hub runs, or no program there
+            takes tables.
+        """
+        return send_votable(self._file(candidate, "members.vot"), candidate)
 
     def lineage(self) -> Any:
         """From each candidate down to its regions of interest, one row each."""
         return _table(self.run.lineage, self.kind)
 
+    def truth(self) -> Any:
+        """The injected stars of a simulated sky, without errors.
+
+        Raises
+        ------
+        BadInputError
+            If the sky is not simulated.
+        """
+        if not self.run.truth.is_file():
+            raise BadInputError(f"{self.run.root}: only the run of a simulated sky has a truth")
+        return _table(self.run.truth, self.kind)
+
+    def outcomes(self) -> dict[str, str]:
+        """How each patch ended, by id: ``done``, ``no_work``, ..., or ``waiting``."""
+        ended = {one: patch_records(self.config, self.run, one) for one in self.patches}
+        return {one: outcome_of(past) if past else "waiting" for one, past in ended.items()}
+
     def verdicts(self) -> dict[str, Vetting]:
         """What was said last of candidates, by their names today."""
         members = read_table(self.run.members)
         return current(read_vetting(self.run), _candidates(self.run), members)
+
+    def _file(self, candidate: str, name: str) -> Path:
+        if candidate not in self:
+            raise BadInputError(f"{self.run.root}: holds no candidate {candidate}")
+        path = self.run.candidate(candidate) / name
+        if not path.is_file():
+            raise BadInputError(
+                f"{path}: is not there; `viamachinae inspect {self.run.root} --static` brings the "
+                "report up to date"
+            )
+        return path
 
 
 def open_run(run: str | Path, kind: Kind = "astropy") -> Results:
