@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy.table import Table, vstack
 
-from viamachinae.inspect.dossier import GAIA_PHOTOMETRY, Candidate
+from viamachinae.inspect.candidate import GAIA_PHOTOMETRY, Candidate
 from viamachinae.inspect.exports import CANDIDATES, conform
 from viamachinae.inspect.page import PatchRecord, Report
 from viamachinae.inspect.view import HoughMap, LineView, Ratios, Region

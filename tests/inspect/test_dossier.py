@@ -9,7 +9,8 @@ import pytest
 from astropy.table import Table
 
 from tests.inspect.reader import Reader
-from viamachinae.inspect.dossier import GAIA_PHOTOMETRY, Candidate, dossier, layers
+from viamachinae.inspect.candidate import GAIA_PHOTOMETRY, Candidate, layers
+from viamachinae.inspect.dossier import dossier
 from viamachinae.inspect.vetting import Vetting
 
 SAID = Vetting("me", "2026-01-01T00:00:00+00:00", "bright", "stream", "looks <real>", (1,))

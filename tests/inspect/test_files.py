@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from viamachinae.inspect.dossier import Candidate
+from viamachinae.inspect.candidate import Candidate
 from viamachinae.inspect.files import candidate_files
 from viamachinae.inspect.footprint import footprint, has_moc
 from viamachinae.inspect.track import StreamFrame

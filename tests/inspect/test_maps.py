@@ -7,6 +7,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from matplotlib.figure import Figure
 
+from viamachinae.catalog.known import known_of
 from viamachinae.config import HealpixTiling
 from viamachinae.inspect import maps
 from viamachinae.inspect.figures import png
@@ -28,8 +29,20 @@ def legend(figure: Figure) -> list[str]:
 @pytest.mark.parametrize("draw", [maps.all_sky, maps.local])
 def test_only_outcomes_that_occur_are_in_the_legend(draw) -> None:
     figure = draw(PATCHES, ["done", "failed"], [TRACK])
-    assert legend(figure) == ["done (1)", "failed (1)", "line stars, with rank"]
-    assert legend(draw(PATCHES, ["done", "done"], [])) == ["done (2)"]
+    known = set(maps.KNOWN_LABELS.values())
+    shown = [text for text in legend(figure) if text not in known]
+    assert shown == ["done (1)", "failed (1)", "line stars, with rank"]
+    assert set(legend(draw(PATCHES, ["done", "done"], []))) <= {"done (2)", *known}
+
+
+def test_known_objects_stand_where_they_are() -> None:
+    figure = maps.all_sky(PATCHES, ["done", "done"], [])
+    clusters = [one for one in figure.axes[0].lines if one.get_gid() == "known cluster"]
+    assert len(clusters) == len(known_of("cluster"))
+    # 47 Tuc: l = 305.9, b = -44.9 (Harris 1996).
+    places = np.degrees([np.ravel(one.get_data()) for one in clusters])
+    assert np.hypot(-places[:, 0] % 360 - 305.9, places[:, 1] + 44.9).min() < 0.1
+    assert set(maps.KNOWN_LABELS.values()) <= set(legend(figure))
 
 
 @pytest.mark.parametrize("draw", [maps.all_sky, maps.local])
@@ -41,12 +54,13 @@ def test_local_map_names_its_patches_and_holds_their_discs() -> None:
     figure = maps.local(PATCHES, ["done", "no_work"], [])
     assert texts(figure) == ["one", "two"]
     axes = figure.axes[0]
-    for line in axes.lines:
+    rims = [line for line in axes.lines if line.get_gid() is None]
+    for line in rims:
         x, y = line.get_data()
         # Lines of axis artists are not among them: two rims.
         assert axes.get_xlim()[0] < x.min() < x.max() < axes.get_xlim()[1]
         assert axes.get_ylim()[0] < y.min() < y.max() < axes.get_ylim()[1]
-    assert len(axes.lines) == 2
+    assert len(rims) == 2
 
 
 def test_patch_centres_stand_at_their_galactic_coordinates() -> None:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.stats import kstest
 
+from viamachinae.catalog.ridge_lines import ridge_at, ridge_line
 from viamachinae.config import RidgeConfig
 from viamachinae.link.ridge import colour_error, fit_ridge, ridge_weights
 from viamachinae.simulate.observation import distance_modulus
@@ -102,3 +103,12 @@ def test_too_few_stars_give_nan() -> None:
     c[:3] = np.nan
     assert np.isnan(fit_ridge(g, c, on_line, CONFIG, rng)).all()
     assert np.isnan(fit_ridge(g[:12], c[:12], np.ones(12, dtype=bool), CONFIG, rng)).all()
+
+
+def test_a_ridge_line_stands_at_its_distance_modulus() -> None:
+    line, ridge = ridge_line(-2.0, 12.5), ridge_at(-2.0, 12.5, 10.0)
+    # 10 kpc: a modulus of 15 mag. The tip of the giant branch is the brightest point.
+    giants = line.g_abs[line.branch <= 1]
+    assert ridge.g_mag[0] == pytest.approx(giants.min() + 15)
+    assert ridge.g_mag[-1] == pytest.approx(giants.max() + 15)
+    assert np.all(np.diff(ridge.g_mag) >= 0)

@@ -18,6 +18,7 @@ from astropy.table import Table
 import viamachinae
 from viamachinae.config import ScanConfig
 from viamachinae.errors import BadInputError
+from viamachinae.link.null_region import MAX_SIGMA
 from viamachinae.pipeline.inspect import inspect
 from viamachinae.pipeline.link import link
 from viamachinae.pipeline.results import compare
@@ -80,6 +81,14 @@ def test_the_hough_plane_peaks_where_the_line_was_found(
     assert view.ratios.chosen.sum() == small.link.roi.n_stars
     lists = view.ratios.log_ratio
     assert lists[view.ratios.chosen].min() >= np.sort(lists[view.ratios.in_window])[-60]
+    mine, *others = seen[first].references
+    # Its best region alone gives the very line that the scan recorded for it.
+    assert mine.view.sigma == pytest.approx(view.regions[0].sigma, rel=1e-12)
+    for other in others:
+        assert len(other.view.listed.phi) == small.link.roi.n_stars
+    if others:
+        null, injected = others
+        assert null.view.sigma < MAX_SIGMA < injected.view.sigma
 
 
 def test_a_verdict_is_kept_and_shown(run: RunFolder, small: ScanConfig, first: str) -> None:

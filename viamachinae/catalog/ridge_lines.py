@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+MAIN_SEQUENCE, GIANT_BRANCH = 0, 1
 TABLE = resources.files("viamachinae.catalog") / "data" / "ridge_lines.ecsv"
 
 
@@ -22,6 +23,19 @@ class RidgeLine(NamedTuple):
     g_abs: Array
     bp_rp: Array
     branch: NDArray[np.int8]
+
+
+class Ridge(NamedTuple):
+    """Main sequence and giant branch of a ridge line as seen at a distance, from bright to faint.
+
+    `g_mag` and `bp_rp` have shape (n,), mag, free of extinction.
+    """
+
+    feh: float
+    age_gyr: float
+    distance_kpc: float
+    g_mag: Array
+    bp_rp: Array
 
 
 @lru_cache(maxsize=1)
@@ -56,6 +70,15 @@ def ridge_line(feh: float, age_gyr: float) -> RidgeLine:
     old = (1 - s) * points[i, j + 1] + s * points[i + 1, j + 1]
     mass, g_abs, bp_rp = (1 - t) * young + t * old
     return RidgeLine(mass, g_abs, bp_rp, branch)
+
+
+def ridge_at(feh: float, age_gyr: float, distance_kpc: float) -> Ridge:
+    """The ridge line at a distance, from the tip of the giant branch down; see `ridge_line`."""
+    line = ridge_line(feh, age_gyr)
+    chosen = np.isin(line.branch, (MAIN_SEQUENCE, GIANT_BRANCH))
+    order = np.argsort(line.g_abs[chosen], kind="stable")
+    g_mag = line.g_abs[chosen][order] + 5 * np.log10(distance_kpc) + 10
+    return Ridge(feh, age_gyr, distance_kpc, g_mag, line.bp_rp[chosen][order])
 
 
 def _bracket(nodes: Array, value: float) -> tuple[int, float]:

@@ -20,6 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnchoredText
 from numpy.typing import NDArray
 
+from viamachinae.catalog.ridge_lines import Ridge
+from viamachinae.inspect.ellipses import Ellipses, draw_ellipses
 from viamachinae.inspect.projection import Directions, frame_of, great_circle, local_axes, local_xy
 
 Array = NDArray[np.float64]
@@ -118,8 +120,8 @@ def sky(layers: Layers) -> Figure:
     return figure
 
 
-def proper_motions(layers: Layers) -> Figure:
-    """Proper motions on axes of equal scale, framed on the candidate's stars."""
+def proper_motions(layers: Layers, errors: Ellipses | None = None) -> Figure:
+    """Proper motions on axes of equal scale, framed on the candidate's stars, with errors."""
     with house_style():
         figure = Figure(PANEL_INCHES, layout="constrained")
         axes = figure.add_subplot()
@@ -136,12 +138,16 @@ def proper_motions(layers: Layers) -> Figure:
             aspect="equal",
         )
         axes.grid(color="0.9", linewidth=0.5)
+        if errors is not None:
+            draw_ellipses(axes, errors)
         _scatter(figure, axes, points)
     return figure
 
 
-def colour_magnitude(layers: Layers, colour_label: str, mag_label: str, absent: str) -> Figure:
-    """Colour against magnitude, bright stars on top.
+def colour_magnitude(
+    layers: Layers, colour_label: str, mag_label: str, absent: str, ridge: Ridge | None = None
+) -> Figure:
+    """Colour against magnitude, bright stars on top, and the ridge line where it is given.
 
     Stars without photometry are left out and their number stated; `absent` is written where no
     star of the candidate has any.
@@ -160,12 +166,30 @@ def colour_magnitude(layers: Layers, colour_label: str, mag_label: str, absent: 
         axes.set_box_aspect(1)
         _scatter(figure, axes, points)
         axes.invert_yaxis()
+        if ridge is not None:
+            _draw_ridge(axes, ridge)
         if n_known < n_members:
             some = f"{n_members - n_known} of {n_members} stars without photometry"
             note = AnchoredText(some if n_known else absent, "upper left" if n_known else "center")
             note.patch.set(edgecolor="0.8")
             axes.add_artist(note)
     return figure
+
+
+def _draw_ridge(axes: Axes, ridge: Ridge) -> None:
+    """Over the stars; the frame stays theirs."""
+    axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
+    axes.plot(ridge.bp_rp, ridge.g_mag, color="white", linewidth=3.2, zorder=5)
+    axes.plot(ridge.bp_rp, ridge.g_mag, color="#0072B2", linewidth=1.6, zorder=5, gid="ridge")
+
+
+def write_label(figure: Figure, text: str) -> None:
+    """Write into the first axes what they show, so that a figure alone cannot mislead."""
+    with house_style():
+        label = AnchoredText(text, "lower left", prop={"fontsize": 9, "fontweight": "bold"})
+        label.patch.set(edgecolor="0.8")
+        label.set_zorder(8)
+        figure.axes[0].add_artist(label)
 
 
 def _scatter(figure: Figure, axes: Axes, points: dict[str, tuple[Array, Array]]) -> None:

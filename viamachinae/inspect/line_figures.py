@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from numpy.typing import NDArray
 
+from viamachinae.inspect.ellipses import Ellipses, draw_ellipses
 from viamachinae.inspect.figures import LABELS, LAYERS, PANEL_INCHES, house_style
 from viamachinae.inspect.track import FrameMotions
 from viamachinae.inspect.view import LineView, Profile, profile_across, profile_along
@@ -96,14 +97,20 @@ def stream_sky(stars: FrameMotions, on_line: Bools) -> Figure:
     return figure
 
 
-def hough(view: LineView) -> Figure:
-    """Line significance over angle and offset, and the peak."""
+def hough(view: LineView, limits: tuple[float | None, float | None] = (None, None)) -> Figure:
+    """Line significance over angle and offset, and the peak; colours span `limits`."""
     with house_style():
         figure, axes = _panel()
         sigma = np.where(np.isfinite(view.hough.sigma), view.hough.sigma, np.nan)
         axes.grid(False)
         mesh = axes.pcolormesh(
-            view.hough.r_deg, view.hough.theta_deg, sigma, cmap="cividis", rasterized=True
+            view.hough.r_deg,
+            view.hough.theta_deg,
+            sigma,
+            vmin=limits[0],
+            vmax=limits[1],
+            cmap="cividis",
+            rasterized=True,
         )
         axes.plot(
             view.r_deg, view.theta_deg, "o", markersize=12, fillstyle="none", color=VERMILLION
@@ -115,15 +122,17 @@ def hough(view: LineView) -> Figure:
     return figure
 
 
-def proper_motion_regions(view: LineView) -> Figure:
+def proper_motion_regions(view: LineView, errors: Ellipses | None = None) -> Figure:
     """Proper motions in the frame of the patch, with the edges of the best signal region.
 
     Shaded: the signal region; the control region is the rest. The rectangle of each region of
-    interest is drawn, that of the seed strong.
+    interest is drawn, that of the seed strong; ellipses where errors are given.
     """
     with house_style():
         figure, axes = _panel()
         _draw_stars(axes, view, "pm_phi", "pm_lam")
+        if errors is not None:
+            draw_ellipses(axes, errors)
         seed, *others = (_rectangle(view, number) for number in range(len(view.regions)))
         for corner, size in others:
             look: dict[str, Any] = {"linewidth": 0.5, "edgecolor": "0.4", "linestyle": ":"}

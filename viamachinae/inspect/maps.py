@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from viamachinae.catalog.known import Kind, known_of
 from viamachinae.inspect.figures import house_style
 from viamachinae.inspect.projection import (
     Directions,
@@ -23,7 +24,7 @@ from viamachinae.inspect.projection import (
     local_axes,
     local_xy,
 )
-from viamachinae.sky import Patch
+from viamachinae.sky import Patch, direction
 
 Array = NDArray[np.float64]
 Project = Callable[[Directions], tuple[Array, Array]]
@@ -44,6 +45,18 @@ LOCAL_INCHES = (4.6, 5.0)
 LOCAL_MAX_RADIUS_DEG = 60.0
 # More patches than this would cover the local map with names.
 LOCAL_MAX_NAMES = 15
+
+# Known objects, faint and behind all else, by kind.
+KNOWN: dict[Kind, dict[str, Any]] = {
+    "stream": {"color": "#009E73", "linewidth": 0.7, "linestyle": "-", "alpha": 0.55},
+    "cluster": {"color": "0.55", "marker": "+", "markersize": 3.5, "linestyle": "none"},
+    "dwarf": {"color": "0.55", "marker": "d", "markersize": 3, "linestyle": "none"},
+}
+KNOWN_LABELS: dict[Kind, str] = {
+    "stream": "known stream",
+    "cluster": "globular cluster",
+    "dwarf": "dwarf galaxy",
+}
 
 _HALO = [matplotlib.patheffects.withStroke(linewidth=2.5, foreground="white")]
 
@@ -72,6 +85,7 @@ def all_sky(patches: Sequence[Patch], outcomes: Sequence[str], tracks: Sequence[
     with house_style():
         figure = Figure(ALL_SKY_INCHES, layout="constrained")
         axes = galactic_axes(figure)
+        _draw_known(axes, galactic_xy, None)
         _draw_patches(axes, galactic_xy, patches, outcomes)
         _draw_tracks(axes, galactic_xy, tracks)
         _legend(figure, outcomes, tracks)
@@ -85,8 +99,10 @@ def local(patches: Sequence[Patch], outcomes: Sequence[str], tracks: Sequence[Tr
     """
     with house_style():
         figure = Figure(LOCAL_INCHES, layout="constrained")
-        axes = local_axes(figure, *frame_of(_rims(patches)))
+        frame = frame_of(_rims(patches))
+        axes = local_axes(figure, *frame)
         project = partial(local_xy, axes)
+        _draw_known(axes, project, frame)
         _draw_patches(axes, project, patches, outcomes)
         _draw_tracks(axes, project, tracks)
         if len(patches) <= LOCAL_MAX_NAMES:
@@ -107,6 +123,24 @@ def _rims(patches: Sequence[Patch]) -> Directions:
 
 def _centres(patches: Sequence[Patch]) -> Directions:
     return Directions(np.array([p.ra for p in patches]), np.array([p.dec for p in patches]))
+
+
+def _draw_known(axes: Axes, project: Project, frame: tuple[float, float, float] | None) -> None:
+    """Known streams, clusters and dwarfs; those within a frame (ra, dec, radius, deg) alone."""
+    for kind, style in KNOWN.items():
+        for one in known_of(kind):
+            points = Directions(one.nodes.ra, one.nodes.dec)
+            if not one.preferred or (frame is not None and not _touches(points, frame)):
+                continue
+            axes.plot(*project(points), zorder=1.5, gid=f"known {kind}", **style)
+
+
+def _touches(points: Directions, frame: tuple[float, float, float]) -> bool:
+    ra, dec, radius = np.radians(frame)
+    # The frame is a square about its disc.
+    cosine = np.cos(min(np.sqrt(2) * radius, np.pi))
+    towards = np.array([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+    return bool(np.any(direction(points.ra, points.dec) @ towards > cosine))
 
 
 def _draw_patches(
@@ -162,4 +196,10 @@ def _legend(figure: Figure, outcomes: Sequence[str], tracks: Sequence[Track]) ->
         dots = Line2D([], [], marker="o", markersize=2, color="black", linestyle="none")
         dots.set_label("line stars, with rank")
         handles.append(dots)
+    drawn = {line.get_gid() for line in figure.axes[0].lines}
+    handles += [
+        Line2D([], [], label=KNOWN_LABELS[kind], **style)
+        for kind, style in KNOWN.items()
+        if f"known {kind}" in drawn
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, handlelength=2.6)

@@ -161,7 +161,7 @@ def _maps(report: Report, candidates: Table, members: Table) -> list[Picture]:
             maps.MAP_DPI,
             f"All-sky map in Galactic coordinates: {content}. {_summary(report)}",
             "The whole sky in Galactic coordinates (Mollweide projection), longitude growing to "
-            f"the left: {content}.",
+            f"the left: {content}. Faint: known streams, clusters and dwarf galaxies.",
         )
     ]
     if maps.fits_local(patches):

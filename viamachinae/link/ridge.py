@@ -16,11 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from viamachinae.catalog.ridge_lines import ridge_line
+from viamachinae.catalog.ridge_lines import ridge_at
 from viamachinae.config import RidgeConfig
 from viamachinae.link.hough import Bools, Floats
 
-MAIN_SEQUENCE, GIANT_BRANCH = 0, 1
+# Distance at which magnitudes are absolute.
+TEN_PC = 0.01
 STEP_MAG = 0.1
 N_CHOICES = 999
 
@@ -76,11 +77,9 @@ def ridge_weights(g_mag: Floats, bp_rp: Floats, moduli: Floats, config: RidgeCon
 
     Zero for stars brighter than the tip of the giant branch or fainter than the ridge line.
     """
-    line = ridge_line(config.feh, config.age_gyr)
-    chosen = np.isin(line.branch, (MAIN_SEQUENCE, GIANT_BRANCH))
-    order = np.argsort(line.g_abs[chosen], kind="stable")
-    g_abs, colour = line.g_abs[chosen][order], line.bp_rp[chosen][order]
-    ridge = np.interp(g_mag[:, None] - moduli, g_abs, colour, left=np.nan, right=np.nan)
+    line = ridge_at(config.feh, config.age_gyr, TEN_PC)
+    g_abs = g_mag[:, None] - moduli
+    ridge = np.interp(g_abs, line.g_mag, line.bp_rp, left=np.nan, right=np.nan)
     width = np.hypot(config.colour_width, colour_error(g_mag))[:, None]
     weight = np.exp(-0.5 * ((bp_rp[:, None] - ridge) / width) ** 2)
     return np.nan_to_num(weight, nan=0.0)

@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from astropy.table import Row, Table
 
+from viamachinae.catalog.ridge_lines import Ridge, ridge_at
 from viamachinae.config import ArchiveQuery, FilesQuery, LakeQuery, ScanConfig
 from viamachinae.errors import BadInputError
-from viamachinae.inspect.dossier import Candidate, dossier
+from viamachinae.inspect.candidate import Candidate
+from viamachinae.inspect.dossier import dossier
 from viamachinae.inspect.exports import ranked
 from viamachinae.inspect.false_candidates import FalseCandidates
 from viamachinae.inspect.files import candidate_files
@@ -22,10 +25,11 @@ from viamachinae.inspect.page import PatchRecord, Report, page
 from viamachinae.inspect.vetting import Vetting, current
 from viamachinae.options import read_config, to_yaml
 from viamachinae.pipeline.events import Watcher, unwatched
+from viamachinae.pipeline.line_views import half_width_deg
 from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
 from viamachinae.pipeline.status import outcome_of, patch_records
 from viamachinae.pipeline.vetting import read_vetting
-from viamachinae.pipeline.views import Seen, gather_views, half_width_deg
+from viamachinae.pipeline.views import Seen, gather_views
 from viamachinae.preprocess.photometry import photometric_names
 from viamachinae.sky import Patch, tile
 from viamachinae.store.files import (
@@ -164,12 +168,21 @@ def _candidate(
         lineage=lineage[lineage["candidate"] == name],
         view=seen.view,
         background=seen.background,
+        references=seen.references,
+        ridge=_ridge(config, row),
         photometry=(names["colour"], names["mag"]),
         command=f"viamachinae patch {root}/config.yaml {patch} --out {root}",
         run_name=config.name,
         verdict=verdicts.get(name),
         files=files,
     )
+
+
+def _ridge(config: ScanConfig, row: Row) -> Ridge | None:
+    """The ridge line at the distance that was fitted, where one was."""
+    if "distance_kpc" not in row.colnames or not np.isfinite(row["distance_kpc"]):
+        return None
+    return ridge_at(config.link.ridge.feh, config.link.ridge.age_gyr, float(row["distance_kpc"]))
 
 
 def _false_candidates(run: RunFolder) -> FalseCandidates | None:
