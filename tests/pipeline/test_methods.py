@@ -65,6 +65,12 @@ def test_a_candidate_of_several_trainings_has_a_consistency(
     assert set(table["consistency"]) <= {0, 0.5, 1}
     weight = table["sigma"] * table["consistency"]
     assert (np.diff(weight) <= 0).all()
+    members = open_run(out).members(table["candidate"][0])
+    each = np.array([members["log_ratio_0"], members["log_ratio_1"]])
+    assert np.isfinite(each).all()
+    listed = members["log_ratio"]
+    assert (listed <= each.max(axis=0) + 1e-9).all()
+    assert np.abs(each.mean(axis=0) - listed).max() < 1
     run, where = RunFolder(out), tile(small.sky)[0].id
     lists = [read_arrow(run.protoclusters(where, number)) for number in (None, 0, 1)]
     assert len({str(one.to_pydict()) for one in lists}) == 3

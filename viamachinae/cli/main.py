@@ -27,6 +27,7 @@ from viamachinae.cli import (
 )
 from viamachinae.cli.arguments import say
 from viamachinae.cli.bench import bench
+from viamachinae.cli.challenge import challenge, inject, validate
 from viamachinae.errors import ArchiveError, BadInputError
 
 app = typer.Typer(
@@ -45,6 +46,8 @@ VERBS = (
     provenance.provenance,
     ingest.ingest,
     sky.simulate,
+    inject,
+    validate,
     bench,
 )
 
@@ -70,6 +73,7 @@ def _root(
 for verb in VERBS:
     app.command()(verb)
 app.command("config")(options.show_config)
+app.add_typer(challenge, name="challenge")
 
 
 def main() -> None:

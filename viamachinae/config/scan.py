@@ -14,6 +14,7 @@ from viamachinae.config.regions import RegionsConfig
 from viamachinae.config.score import AnodeConfig, ScoreConfig
 from viamachinae.config.sky import HealpixTiling, SkyConfig
 from viamachinae.config.train import TrainConfig
+from viamachinae.config.validate import ValidationConfig
 
 
 class ScanConfig(Model):
@@ -30,3 +31,4 @@ class ScanConfig(Model):
     link: LinkConfig = LinkConfig()
     nulls: NullsConfig = NullsConfig()
     inspect: InspectConfig = InspectConfig()
+    validation: ValidationConfig = ValidationConfig()

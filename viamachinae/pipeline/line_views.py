@@ -15,6 +15,7 @@ from viamachinae.link.hough import Ints, box_counts, hough_curves, hough_plane
 from viamachinae.link.lines import significance
 from viamachinae.link.lists import roi_lists
 from viamachinae.score.features import OTHER_PM
+from viamachinae.score.method import ratio_columns
 from viamachinae.sky import FramePositions, Patch
 from viamachinae.store.files import read_arrow, read_json, read_table
 from viamachinae.store.run import RunFolder
@@ -36,7 +37,7 @@ class PatchFiles(NamedTuple):
 def read_patch(config: ScanConfig, run: RunFolder, patch: Patch, rois: Ints) -> PatchFiles:
     """Read the files of a patch, and take the lists of the ROIs `rois` again from its scores."""
     stars, lines = read_table(run.stars(patch.id)), read_arrow(run.lines(patch.id))
-    columns = ["source_id", "region", "log_ratio"]
+    columns = ["source_id", "region", "log_ratio", *ratio_columns(config.train.retrainings)]
     scores: dict[Scan, pa.Table] = {
         scan: read_arrow(run.scores(patch.id, scan), columns)
         for scan in config.regions.scans

@@ -16,6 +16,7 @@ from viamachinae.inspect.view import LineView
 from viamachinae.pipeline.line_views import PatchFiles, line_view, read_patch
 from viamachinae.pipeline.references import references
 from viamachinae.pipeline.sources import open_source
+from viamachinae.score.method import ratio_columns
 from viamachinae.sky import Patch
 from viamachinae.store.files import read_arrow
 from viamachinae.store.run import RunFolder
@@ -60,7 +61,8 @@ def gather_views(
     ----------
     members : Table
         All members; gets the columns colour and mag (as the scan took them), those of
-        `ASTROMETRY` that the catalogue has, regions and n_regions.
+        `ASTROMETRY` that the catalogue has, regions and n_regions, and the scores of each
+        training where there are several.
     lineage : Table
         By rank.
     """
@@ -77,6 +79,8 @@ def gather_views(
         _add_columns(members, found.stars, {"colour", "mag"} & set(found.stars.colnames))
         _add_astrometry(config, found.patch, members)
         _add_regions(found, own, members, regions)
+        for name in ratio_columns(config.train.retrainings):
+            _add_scores(found, own, members, name)
         fiducial = np.flatnonzero(found.stars["fiducial"])
         sample = fiducial[:: 1 + len(fiducial) // MAX_BACKGROUND]
         for name in shown:
@@ -133,6 +137,24 @@ def _add_astrometry(config: ScanConfig, patch: Patch, members: Table) -> None:
             _add_columns(members, stars, names)
     except BadInputError as error:
         logger.warning("members get neither parallaxes nor errors: %s", error)
+
+
+def _add_scores(found: PatchFiles, own: Table, members: Table, name: str) -> None:
+    """Give each member its largest score of one training in its candidate's signal regions."""
+    if name not in members.colnames:
+        members[name] = Column(
+            np.full(len(members), np.nan),
+            description=f"As log_ratio, of training {name.removeprefix('log_ratio_')} alone",
+        )
+    for candidate, scan, region in set(own["candidate", "scan", "region"].iterrows()):
+        scores = found.scores[scan]
+        inside = np.asarray(scores["region"]) == region
+        ids, values = (np.asarray(scores[column])[inside] for column in ("source_id", name))
+        rows = np.flatnonzero(members["candidate"] == candidate)
+        at = np.searchsorted(ids, members["source_id"][rows])
+        at[at == len(ids)] = 0
+        here = ids[at] == members["source_id"][rows]
+        members[name][rows[here]] = np.fmax(members[name][rows[here]], values[at[here]])
 
 
 def _add_regions(found: PatchFiles, own: Table, members: Table, regions: list[list[str]]) -> None:

@@ -1,4 +1,4 @@
-"""What Gaia DR3 would report of a star: errors as functions of magnitude."""
+"""What Gaia would report of a star: errors as functions of magnitude."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 Columns = dict[str, NDArray[Any]]
 
-# Proper-motion errors in ra and dec over the parallax error, DR3: Gaia science performance.
-PM_TO_PARALLAX_ERROR = (1.03, 0.89)
+# Errors of parallax and of proper motion in ra and dec over the parallax error of DR3, by release:
+# Gaia science performance. DR4's are not published.
+ASTROMETRY = {
+    "gaia_dr2": (1.24, 1.24 * 1.58, 1.24 * 1.37),
+    "gaia_dr3": (1.0, 1.03, 0.89),
+}
 # Spread of the astrometric errors at one magnitude, as the real sky shows it (ours).
 ERROR_SCATTER = 0.12
 # Photometric error: (floor in mag, photon term, background term), see `magnitude_error`.
@@ -78,16 +82,25 @@ def magnitude_error(mag: ArrayLike, band: str) -> Array:
     return np.asarray(np.sqrt(floor**2 + photons * z + background * z**2))
 
 
-def observe(rng: np.random.Generator, stars: Stars) -> Columns:
+def observe(rng: np.random.Generator, stars: Stars, release: str = "gaia_dr3") -> Columns:
     """Catalogue columns of the stars under Gaia's names, with errors drawn.
 
     Positions are exact: their errors of below 1 mas matter to no stream. Errors in G, BP and RP
-    are normal in flux. RUWE is drawn independently of everything else.
+    are normal in flux, and those of DR3 in any release. RUWE is drawn independently of everything
+    else.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    stars : Stars
+        As they are.
+    release : str
+        A key of `ASTROMETRY`.
     """
     n = len(stars.ra)
     scatter = np.exp(ERROR_SCATTER * rng.standard_normal(n))
-    error = parallax_error(stars.g_mag) * scatter
-    pmra_error, pmdec_error = (error * ratio for ratio in PM_TO_PARALLAX_ERROR)
+    of_dr3 = parallax_error(stars.g_mag) * scatter
+    error, pmra_error, pmdec_error = (of_dr3 * ratio for ratio in ASTROMETRY[release])
     bp = stars.g_mag + np.polynomial.polynomial.polyval(np.clip(stars.bp_rp, -0.4, 5.0), BP_MINUS_G)
     measured_bp = _measured(rng, bp, "BP")
     measured_rp = _measured(rng, bp - stars.bp_rp, "RP")

@@ -18,6 +18,8 @@ AREA_SR = 4 * np.pi / healpy.nside2npix(NSIDE)
 # source_id is the level-12 NESTED pixel times 2^35 plus a running number (Gaia DR3
 # documentation, 20.1.1, gaia_source). Bit 34 marks stars of injected streams (ours).
 ID_LEVEL, ID_FACTOR, STREAM_BIT = 12, 2**35, 2**34
+# Beyond the last pixel there is no id of Gaia's: the range of stars injected into a catalogue.
+INJECTED_ID = 12 * 4**ID_LEVEL * ID_FACTOR
 # The finest level; its pixels are 0.4 mas wide.
 FINEST_LEVEL = 29
 

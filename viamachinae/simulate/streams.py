@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import astropy.units as u
 import numpy as np
@@ -18,6 +19,8 @@ from viamachinae.simulate.populations import Population
 from viamachinae.simulate.tracks import Track, great_circle, orbit
 
 Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 
 # First key of the streams' random streams; the galaxy has its own.
 KEY = 1
@@ -53,57 +56,124 @@ def draw_streams(
     truth : astropy.table.Table
         As `SimulatedSky.truth` says.
     """
-    draws = [_nothing(), *(_draw(config, max_mag, seed) for config in configs)]
-    columns, true = _joined(draws)
+    drawn = [draw_stream(config, max_mag, _generator(seed, config.name)) for config in configs]
+    columns = joined_columns([stars.columns for stars in drawn])
     source_id = columns["source_id"] + pixels.STREAM_BIT + np.arange(len(columns["source_id"]))
-    table = Table({"source_id": source_id})
-    table["stream"] = np.repeat(
-        [config.name for config in configs], [config.n_stars for config in configs]
-    ).astype(str)
-    for i, (name, (unit, description)) in enumerate(TRUTH.items()):
-        table[name] = true[i]
-        table[name].unit, table[name].description = unit, description
+    table = truth_table(configs, drawn, source_id)
     table.sort("source_id")
     return {**columns, "source_id": source_id}, table
 
 
-def _draw(config: StreamConfig, max_mag: float, seed: int) -> tuple[Columns, Array]:
-    """Observed columns, and true values (rows of `TRUTH`, stars), of exactly `n_stars` stars."""
-    rng = np.random.default_rng(np.random.SeedSequence([seed, KEY, *config.name.encode()]))
+def _generator(seed: int, name: str) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence([seed, KEY, *name.encode()]))
+
+
+class StreamStars(NamedTuple):
+    """The stars of one stream.
+
+    Attributes
+    ----------
+    columns : dict of str to array of shape (n,)
+        The columns of `observation.observe`; ``source_id`` is the star's pixel alone.
+    true : array of shape (len(TRUTH), n)
+        The values of `TRUTH`, without errors.
+    share_observed : float
+        Share of the stream's stars above the limit that could be observed at all.
+    """
+
+    columns: Columns
+    true: Array
+    share_observed: float
+
+
+def draw_stream(
+    config: StreamConfig,
+    max_mag: float,
+    rng: np.random.Generator,
+    observable: Callable[[Columns], Bools] | None = None,
+    release: str = "gaia_dr3",
+) -> StreamStars:
+    """Draw exactly `n_stars` stars of a stream that are brighter than the limit and observable.
+
+    Parameters
+    ----------
+    config : StreamConfig
+    max_mag : float
+        Faintest measured G, mag.
+    rng : numpy.random.Generator
+    observable : callable, optional
+        Which stars a catalogue can hold, from their measured columns; by default all.
+    release : str
+        Whose errors are drawn.
+
+    Raises
+    ------
+    BadInputError
+        If almost no star of the stream is bright enough and observable.
+    """
     track = _track(config)
     population = Population.mixture(config.feh, config.age_gyr)
     nearest = distance_modulus(track.distance_kpc.min())
     share = float(population.share_to_draw(max_mag + MARGIN_MAG - nearest))
     rounds: list[tuple[Columns, Array]] = []
-    n_drawn = 0
+    n_bright = n_drawn = 0
     for _ in range(MAX_ROUNDS if share > 0 else 0):
         stars, phi = _propose(rng, config, track, population, share)
-        columns = observe(rng, stars)
+        columns = observe(rng, stars, release)
         true = np.stack([stars.ra, stars.dec, *phi, *stars[3:]])
         kept = columns["phot_g_mean_mag"] <= max_mag
+        n_bright += int(kept.sum())
+        if observable is not None:
+            kept &= observable(columns)
         rounds.append(({name: c[kept] for name, c in columns.items()}, true[:, kept]))
         n_drawn += int(kept.sum())
         if n_drawn >= config.n_stars:
             break
     else:
+        where = "" if observable is None else " in the footprint and outside the masks"
         raise BadInputError(
-            f"stream {config.name} has almost no star brighter than G = {max_mag}; bring it "
-            "nearer, raise query.galaxy.max_mag or make its gaps smaller"
+            f"stream {config.name} has almost no star brighter than G = {max_mag}{where}; bring "
+            "it nearer, raise the limit in G or make its gaps smaller"
         )
-    columns, true = _joined(rounds)
-    return {name: c[: config.n_stars] for name, c in columns.items()}, true[:, : config.n_stars]
+    columns = joined_columns([part for part, _ in rounds])
+    true = np.concatenate([part for _, part in rounds], axis=1)
+    n = config.n_stars
+    return StreamStars(
+        {name: c[:n] for name, c in columns.items()}, true[:, :n], n_drawn / n_bright
+    )
 
 
-def _joined(draws: Sequence[tuple[Columns, Array]]) -> tuple[Columns, Array]:
-    columns = {name: np.concatenate([part[name] for part, _ in draws]) for name in draws[0][0]}
-    return columns, np.concatenate([true for _, true in draws], axis=1)
+def truth_table(
+    configs: Sequence[StreamConfig], drawn: Sequence[StreamStars], source_id: Ints
+) -> Table:
+    """The stars of streams without errors, one after the other.
+
+    Returns
+    -------
+    astropy.table.Table
+        As `SimulatedSky.truth` says, in the order of `source_id`, of shape (n,).
+    """
+    table = Table({"source_id": source_id})
+    table["stream"] = np.repeat(
+        [config.name for config in configs], [config.n_stars for config in configs]
+    ).astype(str)
+    true = np.concatenate([np.zeros((len(TRUTH), 0)), *(stars.true for stars in drawn)], axis=1)
+    for i, (name, (unit, description)) in enumerate(TRUTH.items()):
+        table[name] = true[i]
+        table[name].unit, table[name].description = unit, description
+    return table
 
 
-def _nothing() -> tuple[Columns, Array]:
+def joined_columns(parts: Sequence[Columns]) -> Columns:
+    """Columns of `observation.observe` put one after the other; of no parts, no stars."""
+    nothing = _nothing()
+    return {name: np.concatenate([nothing[name], *(p[name] for p in parts)]) for name in nothing}
+
+
+def _nothing() -> Columns:
     """A draw of no stars, so that a sky without streams has the same columns."""
-    none = np.zeros(0)
-    stars = Stars(np.zeros(0, dtype=np.int64), *[none] * 7)
-    return observe(np.random.default_rng(0), stars), np.zeros((len(TRUTH), 0))
+    stars = Stars(np.zeros(0, dtype=np.int64), *[np.zeros(0)] * 7)
+    return observe(np.random.default_rng(0), stars)
 
 
 def _propose(

@@ -118,7 +118,7 @@ def garwood(n: Ints, confidence: float) -> tuple[Floats, Floats]:
     return low, np.asarray(stats.chi2.isf(tail, 2 * (n + 1)) / 2)
 
 
-def clopper_pearson(k: Ints, n: int, confidence: float) -> tuple[Floats, Floats]:
+def clopper_pearson(k: Ints, n: int | Ints, confidence: float) -> tuple[Floats, Floats]:
     """Exact central interval for a share of which `k` in `n` were counted (1934)."""
     tail = (1 - confidence) / 2
     low = np.where(k > 0, stats.beta.ppf(tail, np.maximum(k, 1), n - k + 1), 0.0)
