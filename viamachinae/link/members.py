@@ -21,6 +21,7 @@ STAR_UNITS: dict[str, u.UnitBase] = {
     "phot_g_mean_mag": u.mag,
     "bp_rp": u.mag,
 }
+MEMBERSHIP = "Probability to belong to the stream, by place across its line and proper motion"
 
 
 class Members(NamedTuple):
@@ -112,4 +113,4 @@ def member_table(members: Members, names: Sequence[str], membership: Floats) -> 
         "on_line": members.on_line,
         "membership": membership,
     }
-    return Table(columns, units=STAR_UNITS)
+    return Table(columns, units=STAR_UNITS, descriptions={"membership": MEMBERSHIP})
