@@ -32,6 +32,8 @@ from viamachinae.store.files import file_hash
 from viamachinae.store.records import read_record
 
 KINDS = {"worker": 8, "Snakemake": 1, "slurmd": 1}
+# How long to wait for a process of the kind that is to be killed.
+PATIENCE_S = 20.0
 # Once the rain is over, so many starts must do.
 DRY_STARTS = 3
 
@@ -84,8 +86,15 @@ def check_whole(run: Path) -> int:
 
 
 def kill_one(run: Path, slurm: Path, rng: random.Random) -> str | None:
-    """Kill a process of a random kind; which, or None if there was none."""
+    """Kill a process of a random kind, some moments after one is there; None if none came.
+
+    Without the wait slurmd, which is always there, would be killed most.
+    """
     (kind,) = rng.choices(list(KINDS), list(KINDS.values()))
+    patience = time.monotonic() + PATIENCE_S
+    while not processes(run, kind, slurm) and time.monotonic() < patience:
+        time.sleep(0.1)
+    time.sleep(rng.uniform(0, 2))
     candidates = processes(run, kind, slurm)
     if not candidates:
         return None
