@@ -15,8 +15,8 @@ rule link:
     log:
         OUT / "workflow" / "logs" / "link.log",
     params:
-        scan=str(SCAN),
-        out=str(OUT),
+        scan=SCAN,
+        out=OUT,
         key=[PLAN["keys"]["link"], PLAN["keys"]["inspect"]],
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,

@@ -8,8 +8,8 @@ rule preprocess:
     log:
         log_of("preprocess"),
     params:
-        scan=str(SCAN),
-        out=str(OUT),
+        scan=SCAN,
+        out=OUT,
         patches=patches,
         key=PLAN["keys"]["preprocess"],
     resources:
@@ -27,8 +27,8 @@ rule train:
     log:
         log_of("{scan}"),
     params:
-        scan=str(SCAN),
-        out=str(OUT),
+        scan=SCAN,
+        out=OUT,
         patches=patches,
         key=[PLAN["keys"]["train"], PLAN["keys"]["score"]],
     resources:
@@ -47,8 +47,8 @@ rule lines:
     log:
         log_of("lines"),
     params:
-        scan=str(SCAN),
-        out=str(OUT),
+        scan=SCAN,
+        out=OUT,
         patches=patches,
         key=PLAN["keys"]["lines"],
     resources:
