@@ -35,7 +35,7 @@ def inject(
     from viamachinae.pipeline.injection import inject as run
 
     written = run(settings, out)
-    say(f"stars in {written.stars}, {len(written.streams)} injected streams in {written.truth}")
+    say(f"stars in {written.stars}; injected streams, {len(written.streams)}, in {written.truth}")
 
 
 def validate(
