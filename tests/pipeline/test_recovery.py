@@ -41,7 +41,13 @@ def test_a_grid_is_run_graded_and_not_repeated(config: ScanConfig, tmp_path: Pat
     assert np.all(table["n_fiducial"] < table["n_stars"])
     shares = Table.read(tmp_path / "completeness.ecsv", format="ascii.ecsv")
     assert shares["n"][shares["axis"] == "n_stars"].tolist() == [1, 1]
-    assert (tmp_path / "completeness.png").read_bytes().startswith(b"\x89PNG")
+    for figure in ("completeness.png", "reliability.png"):
+        assert (tmp_path / figure).read_bytes().startswith(b"\x89PNG")
+    reliable = Table.read(tmp_path / "reliability.ecsv", format="ascii.ecsv")
+    members = read_table(tmp_path / "points" / table["point"][1] / "members.parquet")
+    first = members[np.asarray(members["candidate"]) == table["candidate"][1]]
+    assert reliable["n"].sum() == np.isfinite(first["membership"]).sum()
+    assert reliable["share"][-1] > 0.8 > 0.2 > reliable["share"][0]
     for point in table["point"]:
         folder = tmp_path / "points" / point
         assert len(read_table(folder / "injected.parquet")) in (20, 600)

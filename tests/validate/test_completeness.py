@@ -7,7 +7,7 @@ from scipy.stats import binomtest
 
 from viamachinae.validate.calibration import clopper_pearson
 from viamachinae.validate.completeness import AXES, completeness
-from viamachinae.validate.completeness_figure import completeness_figure
+from viamachinae.validate.figures import completeness_figure
 
 
 @pytest.mark.parametrize("level", [0.68, 0.95])

@@ -48,6 +48,16 @@ def run_candidates(run: RunFolder) -> list[CandidateStars]:
     return found
 
 
+def memberships(run: RunFolder, candidate: str) -> tuple[Ints, Array]:
+    """All stars in the lists of a candidate of a run: ``source_id`` and ``membership``."""
+    members = read_table(run.members, ["candidate", "source_id", "membership"])
+    stars = members[np.asarray(members["candidate"]) == candidate]
+    return (
+        np.asarray(stars["source_id"], dtype=np.int64),
+        np.asarray(stars["membership"], dtype=np.float64),
+    )
+
+
 def read_list(path: Path, places: Places) -> list[CandidateStars]:
     """A list of candidates: a run folder, its ``candidates.ecsv`` or ``members.parquet``, or CSV.
 

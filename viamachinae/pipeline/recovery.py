@@ -12,6 +12,7 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 from astropy.table import Table
+from numpy.typing import NDArray
 
 from viamachinae.config import FoundConfig, GreatCircleTrack, ScanConfig
 from viamachinae.errors import BadInputError
@@ -20,7 +21,7 @@ from viamachinae.inspect.formats import ecsv
 from viamachinae.options import to_yaml
 from viamachinae.pipeline.events import Event, Watcher, unwatched
 from viamachinae.pipeline.injection import stars_of
-from viamachinae.pipeline.lists import run_candidates
+from viamachinae.pipeline.lists import memberships, run_candidates
 from viamachinae.pipeline.points import Point, fiducial_file, points, run_point, truth_file
 from viamachinae.pipeline.sources import checked_source, input_fingerprint
 from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
@@ -31,9 +32,10 @@ from viamachinae.store.files import read_table, write_bytes, write_table, write_
 from viamachinae.store.records import GOOD, SETTLED, Record, provenance, write_record
 from viamachinae.store.run import RunFolder
 from viamachinae.validate.completeness import completeness
-from viamachinae.validate.completeness_figure import completeness_figure
+from viamachinae.validate.figures import completeness_figure, reliability_figure
 from viamachinae.validate.recovery import MISSED, is_stream, recovery
-from viamachinae.validate.truth import read_truth
+from viamachinae.validate.reliability import reliability
+from viamachinae.validate.truth import TrueStream, read_truth
 
 logger = logging.getLogger("viamachinae.pipeline")
 
@@ -67,6 +69,7 @@ class RecoveryResult:
     records: list[Record]
     recoveries: Table
     completeness: Table
+    reliability: Table
 
     @property
     def is_good(self) -> bool:
@@ -79,8 +82,8 @@ def validate(
 ) -> RecoveryResult:
     """Run the grid of a configuration; what an earlier run did is kept.
 
-    Writes ``recovery.ecsv`` (a row an injection), ``completeness.ecsv`` and ``completeness.png``
-    into `out`; each injection has a run folder below ``points``.
+    Writes ``recovery.ecsv`` (a row an injection), ``completeness.ecsv`` and ``reliability.ecsv``
+    with their figures into `out`; each injection has a run folder below ``points``.
 
     Parameters
     ----------
@@ -162,7 +165,7 @@ def _mourn(out: Path, name: str, _last: Event | None, cause: str) -> list[Record
 def _row(out: Path, point: Point, record: Record, config: FoundConfig) -> dict[str, Any]:
     """What was injected at a point, and how it was found."""
     run = RunFolder(_folder(out, point.name))
-    (true,) = read_truth(truth_file(run).read_text(encoding="utf-8"), str(truth_file(run)))
+    (true,) = _truth(run)
     found, n_fiducial, n_false = MISSED, 0, 0
     if record.outcome == "done":
         listed = [one for one in run_candidates(run) if one.sigma >= config.min_sigma]
@@ -208,12 +211,31 @@ def _written(
         if record.outcome not in SETTLED:
             logger.warning("a point ended as %s: %s", record.outcome, record.reason)
     if not rows:
-        return RecoveryResult(records, Table(), Table())
+        return RecoveryResult(records, Table(), Table(), Table())
     table = Table(list(rows))
     for name, unit in UNITS.items():
         table[name].unit = unit
     shares = completeness(table, level)
+    reliable = reliability(*_members(out, table), level)
     write_text(out / "recovery.ecsv", ecsv(table))
     write_text(out / "completeness.ecsv", ecsv(shares))
+    write_text(out / "reliability.ecsv", ecsv(reliable))
     write_bytes(out / "completeness.png", png(completeness_figure(table, level), FIGURE_DPI))
-    return RecoveryResult(records, table, shares)
+    write_bytes(out / "reliability.png", png(reliability_figure(reliable), FIGURE_DPI))
+    return RecoveryResult(records, table, shares, reliable)
+
+
+def _members(out: Path, recoveries: Table) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Membership of the stars of all found streams' candidates, and which are the streams'."""
+    membership, real = [np.empty(0)], [np.empty(0, dtype=np.bool_)]
+    for row in recoveries[np.asarray(recoveries["found"], dtype=np.bool_)]:
+        run = RunFolder(_folder(out, str(row["point"])))
+        (true,) = _truth(run)
+        source_id, given = memberships(run, str(row["candidate"]))
+        membership.append(given)
+        real.append(np.isin(source_id, true.source_id))
+    return np.concatenate(membership), np.concatenate(real)
+
+
+def _truth(run: RunFolder) -> list[TrueStream]:
+    return read_truth(truth_file(run).read_text(encoding="utf-8"), str(truth_file(run)))

@@ -4,35 +4,37 @@
 
 Makes a challenge of simulated patches thinned to a twentieth, two streams in each, and searches
 each patch with each score; done searches are kept, so the command goes on where it stopped. Writes
-OUT/methods.json and OUT/methods.png: the share of streams found against the false candidates a
-patch, and how many of the stars of each membership probability are the stream's.
+OUT/methods.json and OUT/methods.png: streams found against false candidates a patch, and how many
+of the stars of each membership are the stream's.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.table import Table
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from viamachinae.config import FoundConfig
 from viamachinae.inspect.figures import house_style
 from viamachinae.options import read_config
-from viamachinae.pipeline.challenge import make, open_challenge
-from viamachinae.pipeline.lists import run_candidates
+from viamachinae.pipeline.challenge import Challenge, make, open_challenge
+from viamachinae.pipeline.lists import memberships, run_candidates
 from viamachinae.pipeline.scan import scan
-from viamachinae.store.files import read_table, write_json
+from viamachinae.store.files import write_json
 from viamachinae.store.run import RunFolder
 from viamachinae.validate.calibration import clopper_pearson
 from viamachinae.validate.recovery import is_stream
+from viamachinae.validate.reliability import reliability
 from viamachinae.validate.truth import TrueStream, read_truth
 
 CONFIG = Path(__file__).parents[1] / "config" / "validate_demo.yaml"
+SEED = 7
 SKIES = (
     "validation.n_streams=2",
     "validation.streams.n_stars=[100, 150, 200]",
@@ -62,21 +64,27 @@ SEARCHES = {
     "cwola": ("score.method=cwola", *NETWORKS),
 }
 # False candidates a patch at which searches are compared.
-FALSE_PER_PATCH = (0.0, 0.25, 0.5, 1.0, 2.0)
-BINS = np.linspace(0, 1, 6)
+FALSE_PER_PATCH = (0.0, 0.125, 0.25, 0.5, 1.0, 2.0)
+# The default cut, at which consistencies are counted.
+CUT = 8.0
+# Bins of membership with fewer stars are not drawn.
+LEAST_STARS = 20
+
+Array = NDArray[np.float64]
+Rows = list[dict[str, Any]]
 
 
 class Listed(NamedTuple):
-    """The candidates of one search in all patches, n of them, and the stars of those found.
+    """The candidates of one search in all patches, n of them.
 
-    `streams[i]` names the stream that candidate i is, or is empty. `probability` and `real` are
-    those of the stars of candidates that are streams.
+    `streams[i]` names the stream that candidate i is, or is empty; `membership` and `real` are
+    of the stars in the lists of those that are one.
     """
 
-    sigma: NDArray[np.float64]
-    consistency: NDArray[np.float64]
+    sigma: Array
+    consistency: Array
     streams: list[str]
-    probability: NDArray[np.float64]
+    membership: Array
     real: NDArray[np.bool_]
 
 
@@ -89,135 +97,117 @@ def main() -> None:
     given = parser.parse_args()
     skies, truth = given.out / "skies", given.out / "truth.ecsv"
     if not truth.is_file():
-        make(
-            read_config(CONFIG, [*SKIES, f"validation.challenge.n_skies={given.skies}"]),
-            skies,
-            truth,
-            7,
-        )
+        config = read_config(CONFIG, [*SKIES, f"validation.challenge.n_skies={given.skies}"])
+        make(config, skies, truth, SEED)
     challenge = open_challenge(skies)
     streams = read_truth(truth.read_text(encoding="utf-8"), str(truth))
-    lists = {}
-    for search in given.searches.split(","):
-        for sky in challenge.skies:
-            config = read_config(skies / f"{sky}.yaml", [*SEARCH, *SEARCHES[search]])
-            scan(config, given.out / search / sky)
-        runs = {sky: RunFolder(given.out / search / sky) for sky in challenge.skies}
-        lists[search] = listed(runs, streams, challenge.found)
-        print(search, len(lists[search].sigma), "candidates", flush=True)
-    curves = {name: (one.sigma, one.streams) for name, one in lists.items()}
-    if "anode_x3" in lists:
-        three = lists["anode_x3"]
-        curves["anode_x3, sigma x consistency"] = (three.sigma * three.consistency, three.streams)
-    found = {
-        name: completeness(rank, of, len(streams), len(challenge.skies))
-        for name, (rank, of) in curves.items()
+    lists = {
+        name: listed(searched(challenge, name, given.out / name), streams, challenge.found)
+        for name in given.searches.split(",")
     }
-    reliable = {name: reliability(one) for name, one in lists.items()}
-    kinds = {name: false_by_consistency(one) for name, one in lists.items() if "x3" in name}
-    results = {"streams": len(streams), "skies": len(challenge.skies), "found": found}
-    write_json(
-        given.out / "methods.json", {**results, "membership": reliable, "consistency": kinds}
-    )
-    draw(found, reliable, given.out / "methods.png")
+    ranks = {name: (one.sigma, one.streams) for name, one in lists.items()}
+    for name, one in lists.items():
+        if np.isfinite(one.consistency).all():
+            ranks[f"{name}, sigma x consistency"] = one.sigma * one.consistency, one.streams
+    results = {
+        "streams": len(streams),
+        "skies": len(challenge.skies),
+        "found": {
+            name: found_at(rank, of, len(streams), len(challenge.skies))
+            for name, (rank, of) in ranks.items()
+        },
+        "membership": {
+            name: rows(reliability(one.membership, one.real)) for name, one in lists.items()
+        },
+        "consistency": {name: by_consistency(one) for name, one in lists.items()},
+    }
+    write_json(given.out / "methods.json", results)
+    draw(results, given.out / "methods.png")
+
+
+def searched(challenge: Challenge, search: str, out: Path) -> dict[str, RunFolder]:
+    """A finished run of a search for each sky."""
+    for sky in challenge.skies:
+        path = challenge.folder / f"{sky}.yaml"
+        scan(read_config(path, [*SEARCH, *SEARCHES[search]]), out / sky)
+    return {sky: RunFolder(out / sky) for sky in challenge.skies}
 
 
 def listed(
     runs: dict[str, RunFolder], streams: Sequence[TrueStream], config: FoundConfig
 ) -> Listed:
     """The candidates of a search with what each of them is."""
-    sigma, consistency, names, probability, real = [], [], [], [], []
+    sigma, consistency, names = list[float](), list[float](), list[str]()
+    membership, real = [np.empty(0)], [np.empty(0, dtype=np.bool_)]
     for sky, run in runs.items():
         table = Table.read(run.candidates, format="ascii.ecsv")
         share = dict(zip(table["candidate"], table["consistency"], strict=True))
-        members = read_table(run.members, ["candidate", "source_id", "membership"])
         for candidate in run_candidates(run):
             its = [one for one in streams if one.sky == sky and is_stream(candidate, one, config)]
             sigma.append(candidate.sigma)
             consistency.append(float(share[candidate.name]))
             names.append(its[0].stream.name if its else "")
             if its:
-                stars = members[members["candidate"] == candidate.name]
-                probability.append(np.asarray(stars["membership"], dtype=np.float64))
-                real.append(np.isin(stars["source_id"], its[0].source_id))
-    return Listed(
-        np.array(sigma),
-        np.array(consistency),
-        names,
-        np.concatenate([*probability, []]),
-        np.concatenate([*real, []]).astype(bool),
-    )
+                source_id, given = memberships(run, candidate.name)
+                membership.append(given)
+                real.append(np.isin(source_id, its[0].source_id))
+    stars = np.concatenate(membership), np.concatenate(real)
+    return Listed(np.array(sigma), np.array(consistency), names, *stars)
 
 
-def completeness(
-    rank: NDArray[np.float64], names: Sequence[str], n_streams: int, n_skies: int
-) -> list[dict[str, Any]]:
-    """Streams found above the cut that leaves so many false candidates a patch."""
+def found_at(rank: Array, names: Sequence[str], n_streams: int, n_skies: int) -> Rows:
+    """Streams found above the cuts that leave so many false candidates a patch."""
     false = np.sort(rank[[not name for name in names]])[::-1]
     best: dict[str, float] = {}
-    for value, name in zip(rank, names, strict=True):
+    for value, name in zip(rank.tolist(), names, strict=True):
         if name:
             best[name] = max(value, best.get(name, -np.inf))
-    rows = []
+    found = []
     for allowed in FALSE_PER_PATCH:
-        n = round(allowed * n_skies)
-        cut = float(false[n]) if n < len(false) else -np.inf
-        found = int(sum(value > cut for value in best.values()))
-        low, high = clopper_pearson(np.array(found), n_streams, 0.95)
-        share = {"found": found, "low": float(low), "high": float(high)}
-        rows.append(
-            {"false_per_patch": allowed, "above": cut if np.isfinite(cut) else None, **share}
-        )
-    return rows
+        number = round(allowed * n_skies)
+        cut = float(false[number]) if number < len(false) else None
+        n = sum(cut is None or value > cut for value in best.values())
+        low, high = clopper_pearson(np.array(n), n_streams, 0.95)
+        share = {"found": n, "low": float(low), "high": float(high)}
+        found.append({"false_per_patch": allowed, "above": cut, **share})
+    return found
 
 
-def reliability(one: Listed) -> list[dict[str, Any]]:
-    """Of the stars of found streams in each bin of probability, how many are the stream's."""
-    rows = []
-    for low, high in pairwise(BINS):
-        here = (one.probability >= low) & ((one.probability < high) | (high == 1))
-        n, n_real = int(here.sum()), int(one.real[here].sum())
-        mean = float(one.probability[here].mean()) if n else None
-        rows.append({"low": float(low), "high": float(high), "n": n, "mean": mean, "real": n_real})
-    return rows
-
-
-def false_by_consistency(one: Listed, least_sigma: float = 8.0) -> list[dict[str, Any]]:
+def by_consistency(one: Listed) -> Rows:
     """Candidates above the default cut, real and false, of each consistency."""
-    real = np.array([bool(name) for name in one.streams])
-    rows = []
-    for value in np.unique(one.consistency):
-        here = (one.consistency == value) & (one.sigma >= least_sigma)
-        counts = {"real": int((here & real).sum()), "false": int((here & ~real).sum())}
-        rows.append({"consistency": float(value), **counts})
-    return rows
+    real, above = np.array([bool(name) for name in one.streams]), one.sigma >= CUT
+    counts = []
+    for value in np.unique(one.consistency[np.isfinite(one.consistency)]):
+        here = above & (one.consistency == value)
+        n_real = int((here & real).sum())
+        counts.append(
+            {"consistency": float(value), "real": n_real, "false": int(here.sum()) - n_real}
+        )
+    return counts
 
 
-def draw(
-    found: dict[str, list[dict[str, Any]]], reliable: dict[str, list[dict[str, Any]]], path: Path
-) -> None:
-    """Completeness at equal false candidates, and the reliability of memberships."""
-    from matplotlib.figure import Figure
+def rows(table: Table) -> Rows:
+    """The rows of a table as JSON can say them."""
+    return [{name: row[name].item() for name in table.colnames} for row in table]
 
+
+def draw(results: dict[str, Any], path: Path) -> None:
+    """Streams found at equally many false candidates, and the reliability of memberships."""
     with house_style():
         figure = Figure((9, 3.6), layout="constrained")
         left, right = figure.subplots(1, 2)
-        for (name, rows), marker in zip(found.items(), "osD^vP", strict=False):
-            left.plot(
-                [row["false_per_patch"] for row in rows],
-                [row["found"] for row in rows],
-                marker=marker, ms=4, label=name,
-            )  # fmt: skip
-        left.set(xlabel="false candidates a patch", ylabel="streams found")
-        left.legend()
-        for (name, rows), marker in zip(reliable.items(), "osD^vP", strict=False):
-            rows = [row for row in rows if row["n"] >= 10]
-            right.plot(
-                [row["mean"] for row in rows], [row["real"] / row["n"] for row in rows],
-                marker=marker, ms=4, label=name,
-            )  # fmt: skip
-        right.plot([0, 1], [0, 1], color="0.6", lw=0.8)
+        for (name, points), marker in zip(results["found"].items(), "osD^vPX", strict=False):
+            x, y = ([point[key] for point in points] for key in ("false_per_patch", "found"))
+            left.plot(x, y, marker=marker, ms=4, label=name.replace(" x ", " × "))
+        left.set(xlabel="false candidates a patch", ylabel=f"found of {results['streams']} streams")
+        left.legend(loc="lower right")
+        right.plot([0, 1], [0, 1], color="0.7", lw=0.8)
+        for (name, points), marker in zip(results["membership"].items(), "osD^vPX", strict=False):
+            points = [point for point in points if point["n"] >= LEAST_STARS]
+            x, y = ([point[key] for point in points] for key in ("membership", "share"))
+            right.plot(x, y, marker=marker, ms=4, label=name)
         right.set(xlabel="membership", ylabel="share that is the stream's")
+        right.legend(loc="upper left")
         figure.savefig(path, dpi=150)
 
 

@@ -1,4 +1,4 @@
-"""The completeness curve: the share of streams found against their number of stars."""
+"""What injections show: the share of streams found, and whether memberships are true."""
 
 from __future__ import annotations
 
@@ -46,6 +46,26 @@ def completeness_figure(recoveries: Table, level: float) -> Figure:
         for axes in (by_number, by_light):
             axes.grid(color="0.9", linewidth=0.5)
             axes.set_axisbelow(True)
+    return figure
+
+
+def reliability_figure(table: Table) -> Figure:
+    """The share of a stream's stars against the membership that they were given.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        As `viamachinae.validate.reliability.reliability` gives it.
+    """
+    with house_style():
+        figure = Figure(PANEL_INCHES, layout="constrained")
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
+        _draw(axes, np.asarray(table["membership"]), table, LOOKS[0], "stars")
+        axes.set(xlabel="membership", ylabel="share that is the stream's")
+        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+        axes.grid(color="0.9", linewidth=0.5)
+        axes.set_axisbelow(True)
     return figure
 
 
