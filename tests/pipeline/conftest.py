@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def small_options() -> dict[str, Any]:
         "regions": {"stride_masyr": 3, "range_masyr": [-15, -3], "min_stars": 100},
         "train": {"preset": "demo", "epochs": 4, "average_last": 2, "flow": {"hidden": [16]}},
         "link": {"roi": {"n_stars": 60, "stride_masyr": 2}},
-        "inspect": {"max_figures": 1},
+        # Drawing a dossier takes longer than all the rest: see `drawn`.
+        "inspect": {"max_figures": 0},
     }
 
 
@@ -55,4 +57,18 @@ def scanned(small: ScanConfig, tmp_path_factory: pytest.TempPathFactory) -> Path
     """Run folder of a scan of the small sky; read it, or work on a copy."""
     out = tmp_path_factory.mktemp("scan")
     assert scan(small, out, workers=1).is_good
+    return out
+
+
+@pytest.fixture(scope="session")
+def drawing() -> ScanConfig:
+    """The small sky with a dossier of its first candidate."""
+    return parse_config({**small_options(), "inspect": {"max_figures": 1}}, "small")
+
+
+@pytest.fixture(scope="session")
+def drawn(drawing: ScanConfig, scanned: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run folder of the same scan with that dossier; read it, or work on a copy."""
+    out = Path(shutil.copytree(scanned, tmp_path_factory.mktemp("drawn") / "run"))
+    scan(drawing, out, workers=1)
     return out

@@ -73,19 +73,19 @@ def browse(address: str, tmp_path: Path) -> tuple[str, list[str], list[str]]:
     return ended.stdout, console, sorted(url for url in asked if url.startswith(("http", "ws")))
 
 
-def test_pages_run_without_error_and_network(scanned: Path, tmp_path: Path) -> None:
-    first = str(Table.read(scanned / "candidates.ecsv")["candidate"][0])
-    for page in (scanned / "index.html", scanned / "candidates" / first / "index.html"):
+def test_pages_run_without_error_and_network(drawn: Path, tmp_path: Path) -> None:
+    first = str(Table.read(drawn / "candidates.ecsv")["candidate"][0])
+    for page in (drawn / "index.html", drawn / "candidates" / first / "index.html"):
         text, console, asked = browse(page.as_uri(), tmp_path)
         assert first in text
         assert console == []
         assert asked == []
 
 
-def test_the_table_sorts_and_filters(scanned: Path, tmp_path: Path) -> None:
-    candidates = Table.read(scanned / "candidates.ecsv")
+def test_the_table_sorts_and_filters(drawn: Path, tmp_path: Path) -> None:
+    candidates = Table.read(drawn / "candidates.ecsv")
     page = tmp_path / "index.html"
-    text = (scanned / "index.html").read_text(encoding="utf-8")
+    text = (drawn / "index.html").read_text(encoding="utf-8")
     page.write_text(text.replace("</body>", f"{CLICK}</body>"), encoding="utf-8")
     shown, console, _ = browse(page.as_uri(), tmp_path)
     assert console == []
@@ -95,8 +95,8 @@ def test_the_table_sorts_and_filters(scanned: Path, tmp_path: Path) -> None:
     assert count == f"0 of {len(candidates)} shown"
 
 
-def test_a_served_dossier_shows_the_verdict(scanned: Path, tmp_path: Path) -> None:
-    run = RunFolder(Path(shutil.copytree(scanned, tmp_path / "run")))
+def test_a_served_dossier_shows_the_verdict(drawn: Path, tmp_path: Path) -> None:
+    run = RunFolder(Path(shutil.copytree(drawn, tmp_path / "run")))
     first = str(Table.read(run.candidates)["candidate"][0])
     vet(run, first, "doubtful", "set later than the page", who="tester")
     with server(run.root) as pages:

@@ -31,20 +31,20 @@ from viamachinae.store.run import RunFolder
 
 
 @pytest.fixture
-def run(scanned: Path, tmp_path: Path) -> RunFolder:
-    return RunFolder(Path(shutil.copytree(scanned, tmp_path / "run")))
+def run(drawn: Path, tmp_path: Path) -> RunFolder:
+    return RunFolder(Path(shutil.copytree(drawn, tmp_path / "run")))
 
 
 @pytest.fixture
-def first(scanned: Path) -> str:
-    return str(Table.read(scanned / "candidates.ecsv")["candidate"][0])
+def first(drawn: Path) -> str:
+    return str(Table.read(drawn / "candidates.ecsv")["candidate"][0])
 
 
-def test_each_candidate_has_its_files(scanned: Path) -> None:
-    candidates = Table.read(scanned / "candidates.ecsv")
-    members = read_table(scanned / "members.parquet")
+def test_each_candidate_has_its_files(drawn: Path) -> None:
+    candidates = Table.read(drawn / "candidates.ecsv")
+    members = read_table(drawn / "members.parquet")
     for row in candidates:
-        folder = scanned / "candidates" / row["candidate"]
+        folder = drawn / "candidates" / row["candidate"]
         own = members[members["candidate"] == row["candidate"]]
         for file in ("members.ecsv", "members.fits", "members.vot"):
             stars = Table.read(folder / file)
@@ -62,39 +62,39 @@ def test_each_candidate_has_its_files(scanned: Path) -> None:
         if row["rank"] == 1:
             assert (folder / "index.html").stat().st_size < 5e6
     for suffix in ("fits", "vot"):
-        same = Table.read(scanned / f"candidates.{suffix}")
+        same = Table.read(drawn / f"candidates.{suffix}")
         assert list(same["candidate"]) == list(candidates["candidate"])
         np.testing.assert_array_equal(same["sigma"], candidates["sigma"])
 
 
 def test_the_hough_plane_peaks_where_the_line_was_found(
-    scanned: Path, small: ScanConfig, first: str
+    drawn: Path, drawing: ScanConfig, first: str
 ) -> None:
-    run = RunFolder(scanned)
-    patches = {one.id: one for one in tile(small.sky)}
-    seen = gather_views(small, run, patches, read_table(run.members), read_table(run.lineage))
+    run = RunFolder(drawn)
+    patches = {one.id: one for one in tile(drawing.sky)}
+    seen = gather_views(drawing, run, patches, read_table(run.members), read_table(run.lineage))
     view = seen[first].view
     # The star lists are taken again from the scores: they must give the very significance.
     assert view.hough.sigma.max() == pytest.approx(view.sigma, rel=1e-12)
     theta, r = np.unravel_index(np.argmax(view.hough.sigma), view.hough.sigma.shape)
     assert (view.hough.theta_deg[theta], view.hough.r_deg[r]) == (view.theta_deg, view.r_deg)
-    assert view.ratios.chosen.sum() == small.link.roi.n_stars
+    assert view.ratios.chosen.sum() == drawing.link.roi.n_stars
     lists = view.ratios.log_ratio
     assert lists[view.ratios.chosen].min() >= np.sort(lists[view.ratios.in_window])[-60]
     mine, *others = seen[first].references
     # Its best region alone gives the very line that the scan recorded for it.
     assert mine.view.sigma == pytest.approx(view.regions[0].sigma, rel=1e-12)
     for other in others:
-        assert len(other.view.listed.phi) == small.link.roi.n_stars
+        assert len(other.view.listed.phi) == drawing.link.roi.n_stars
     if others:
         null, injected = others
         assert null.view.sigma < MAX_SIGMA < injected.view.sigma
 
 
-def test_a_verdict_is_kept_and_shown(run: RunFolder, small: ScanConfig, first: str) -> None:
+def test_a_verdict_is_kept_and_shown(run: RunFolder, drawing: ScanConfig, first: str) -> None:
     vet(run, first, "doubtful", "looks, say, odd", who="someone")
     before = run.vetting.read_bytes()
-    link(small, run.root)
+    link(drawing, run.root)
     vet(run, first, "stream", who="someone")
     assert run.vetting.read_bytes().startswith(before)
     assert inspect(run.root).outcome == "done"
@@ -167,12 +167,12 @@ def test_a_folder_without_a_scan_is_refused(tmp_path: Path) -> None:
             look(tmp_path)
 
 
-def test_python_opens_a_run(scanned: Path, small: ScanConfig, first: str) -> None:
-    run = viamachinae.open(scanned)
+def test_python_opens_a_run(drawn: Path, drawing: ScanConfig, first: str) -> None:
+    run = viamachinae.open(drawn)
     assert next(iter(run)) == first
     assert len(run.members(first)) == np.sum(run.members()["candidate"] == first)
     assert set(run.lineage()["candidate"]) == set(run)
-    assert list(run.patches) == [one.id for one in tile(small.sky)]
+    assert list(run.patches) == [one.id for one in tile(drawing.sky)]
     patch = next(iter(run.patches.values()))
     assert {"phi", "fiducial"} <= set(patch.stars().colnames)
     assert {"region", "log_ratio"} <= set(patch.scores("pm_phi").colnames)
@@ -180,18 +180,18 @@ def test_python_opens_a_run(scanned: Path, small: ScanConfig, first: str) -> Non
     with pytest.raises(BadInputError, match="no candidate nobody"):
         run.members("nobody")
     with pytest.raises(BadInputError, match="kind polars"):
-        viamachinae.open(scanned, "polars")  # type: ignore[arg-type]
+        viamachinae.open(drawn, "polars")  # type: ignore[arg-type]
 
 
-def test_pandas_frames_keep_ids(scanned: Path) -> None:
+def test_pandas_frames_keep_ids(drawn: Path) -> None:
     pytest.importorskip("pandas", reason="pandas is not installed")
-    frame = viamachinae.open(scanned, kind="pandas").members()
-    expected = read_table(scanned / "members.parquet")["source_id"]
+    frame = viamachinae.open(drawn, kind="pandas").members()
+    expected = read_table(drawn / "members.parquet")["source_id"]
     assert frame["source_id"].tolist() == expected.tolist()
 
 
-def test_a_run_is_itself(scanned: Path) -> None:
-    same = compare(scanned, scanned)
+def test_a_run_is_itself(drawn: Path) -> None:
+    same = compare(drawn, drawn)
     assert set(same["change"]) == {"matched"}
     assert list(same["name_a"]) == list(same["name_b"])
     assert not same["sigma_change"].any()
