@@ -12,7 +12,9 @@ class RoiConfig(Model):
 
     window_masyr: Positive = Field(6.0, description="Width of the window, mas/yr (VM1).")
     stride_masyr: Positive = Field(1.0, description="Step between windows, mas/yr (VM1).")
-    n_stars: int = Field(100, ge=10, description="Stars of highest R kept (VM1).")
+    n_stars: int = Field(
+        100, ge=10, description="Stars of highest R kept (VM1); windows with fewer are left out."
+    )
 
 
 class LineConfig(Model):

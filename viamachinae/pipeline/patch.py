@@ -17,6 +17,7 @@ from viamachinae.link.consistency import scores_of
 from viamachinae.link.hough import hough_plane
 from viamachinae.link.protoclusters import find_protoclusters
 from viamachinae.link.roi import regions_of_interest
+from viamachinae.link.unsearched import unsearched
 from viamachinae.pipeline.checkpoints import Checkpoints
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.extent import WHOLE, Extent, recorded
@@ -245,10 +246,17 @@ def _lines(work: _Work, prepared: Record, scored: list[Record]) -> Record:
             write_table(lines_path, rois.lines)
             write_table(protoclusters_path, find_protoclusters(rois, plane, config.link))
             advance(done + 1, len(numbers))
+            if number is None:
+                left_out, n_scored = unsearched(stars, own, rois.lines, config.link.roi)
         broken = [r for r in scored if r.outcome not in ("done", "no_work")]
         if broken:
             return "partial", broken[0].reason
-        return "done", ""
+        if not len(left_out):
+            return "done", ""
+        return "done", (
+            f"{len(left_out)} of {n_scored} scored stars are in no region of interest: fewer than "
+            f"{config.link.roi.n_stars} stars (link.roi.n_stars) move as they do"
+        )
 
     upstream = [prepared, *scored] if usable else scored
     places = [(run.lines(where.id, n), run.protoclusters(where.id, n)) for n in numbers]

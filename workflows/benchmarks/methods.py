@@ -52,6 +52,9 @@ NETWORKS = (
 )
 SEARCHES = {
     "anode": (),
+    # Shorter lists: windows of few stars are searched as well.
+    "anode_50": ("link.roi.n_stars=50",),
+    "anode_30": ("link.roi.n_stars=30",),
     "anode_x3": ("train.retrainings=3",),
     "r_anode": (
         "score.method=r_anode",
@@ -200,6 +203,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
             x, y = ([point[key] for point in points] for key in ("false_per_patch", "found"))
             left.plot(x, y, marker=marker, ms=4, label=name.replace(" x ", " × "))
         left.set(xlabel="false candidates a patch", ylabel=f"found of {results['streams']} streams")
+        left.set_ylim(0, results["streams"] + 1)
         left.legend(loc="lower right")
         right.plot([0, 1], [0, 1], color="0.7", lw=0.8)
         for (name, points), marker in zip(results["membership"].items(), "osD^vPX", strict=False):
