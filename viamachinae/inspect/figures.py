@@ -105,7 +105,7 @@ def png(figure: Figure, dpi: int) -> bytes:
     image = PIL.Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     palette = image.quantize(64, PIL.Image.Quantize.MAXCOVERAGE, dither=PIL.Image.Dither.NONE)
     buffer = io.BytesIO()
-    palette.save(buffer, format="png", optimize=True, dpi=(dpi, dpi))
+    palette.save(buffer, format="png", dpi=(dpi, dpi))
     return buffer.getvalue()
 
 
