@@ -25,14 +25,18 @@ def print_candidates(run: Path) -> None:
     from astropy.table import Table as Rows
 
     candidates = Rows.read(run / "candidates.ecsv")
-    table = Table(title=f"{len(candidates)} stream candidates; report: {run / 'index.html'}")
+    console, n = Console(), len(candidates)
+    if not n:
+        console.print(f"no stream candidate; report: {run / 'index.html'}", soft_wrap=True)
+        return
+    what = "stream candidate" if n == 1 else "stream candidates"
+    table = Table(title=f"{n} {what}; report: {run / 'index.html'}")
     shown = {name: form for name, form in SHOWN.items() if name in candidates.colnames}
     for name, (heading, _) in shown.items():
         side: JustifyMethod = "left" if name == "candidate" else "right"
         table.add_column(heading, justify=side, overflow="fold")
     for row in candidates[:N_SHOWN]:
         table.add_row(*(format(row[name], form) for name, (_, form) in shown.items()))
-    console = Console()
     console.print(table)
-    if len(candidates) > N_SHOWN:
-        console.print(f"{len(candidates) - N_SHOWN} more in {run / 'candidates.ecsv'}")
+    if n > N_SHOWN:
+        console.print(f"{n - N_SHOWN} more in {run / 'candidates.ecsv'}", soft_wrap=True)

@@ -35,7 +35,8 @@ def status(
     elif watch:
         _watch(run)
     elif bad:
-        Console().print(_records([one for one in standing(run) if not one.is_good], tail=True))
+        found = [one for one in standing(run) if not one.is_good]
+        Console().print(_records(found, tail=True) if found else "all ended well")
     else:
         Console().print(_records(standing(run)), _summary(standing(run)))
 
