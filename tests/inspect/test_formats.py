@@ -37,6 +37,7 @@ def test_fits_takes_names_beyond_ascii() -> None:
 
 def test_votable_has_ucds_and_reads_back(candidates: Table, tmp_path: Path) -> None:
     candidates["distance_kpc"] = [8.0, np.nan]
+    candidates["match_name"] = ["", ""]
     table = conform(candidates, CANDIDATES)
     path = tmp_path / "candidates.vot"
     path.write_bytes(votable_xml(table, "two candidates"))
@@ -45,6 +46,8 @@ def test_votable_has_ucds_and_reads_back(candidates: Table, tmp_path: Path) -> N
     assert ucds["ra"] == "pos.eq.ra;meta.main"
     assert ucds["distance_kpc"] == "pos.distance"
     assert all(ucds.values())
+    texts = [field for field in inside.fields if field.datatype in ("char", "unicodeChar")]
+    assert {field.arraysize for field in texts} == {"*"}
     back = inside.to_table()
     assert list(back["candidate"]) == list(candidates["candidate"])
     np.testing.assert_array_equal(back["sigma"], candidates["sigma"])

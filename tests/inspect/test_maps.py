@@ -37,11 +37,14 @@ def test_only_outcomes_that_occur_are_in_the_legend(draw) -> None:
 
 def test_known_objects_stand_where_they_are() -> None:
     figure = maps.all_sky(PATCHES, ["done", "done"], [])
-    clusters = [one for one in figure.axes[0].lines if one.get_gid() == "known cluster"]
-    assert len(clusters) == len(known_of("cluster"))
+    axes = figure.axes[0]
+    (clusters,) = [one for one in axes.lines if one.get_gid() == "known cluster"]
+    places = np.degrees(clusters.get_xydata())
+    places = places[np.isfinite(places).all(axis=1)]
+    assert len(places) == len(known_of("cluster"))
     # 47 Tuc: l = 305.9, b = -44.9 (Harris 1996).
-    places = np.degrees([np.ravel(one.get_data()) for one in clusters])
     assert np.hypot(-places[:, 0] % 360 - 305.9, places[:, 1] + 44.9).min() < 0.1
+    assert axes.xaxis.get_major_formatter()(np.radians(60)) == "300°"
     assert set(maps.KNOWN_LABELS.values()) <= set(legend(figure))
 
 

@@ -55,7 +55,7 @@ def test_every_image_is_described(html: str) -> None:
 def test_candidates_and_patches_are_told(html: str) -> None:
     text = Reader(html).text
     assert "2 stream candidates in 2 patches (1 done, 1 failed)." in text
-    assert "1bright14.23021.000+20.000" in text
+    assert "1bright14.23021.00+20.00" in text
     assert text.index("1bright") < text.index("2faint")
     for expected in ("l100.0_b-40.0", "12345", "61.5", "l110.0_b-45.0", "no disk left"):
         assert expected in text

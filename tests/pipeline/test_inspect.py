@@ -21,7 +21,6 @@ from viamachinae.errors import BadInputError
 from viamachinae.link.null_region import MAX_SIGMA
 from viamachinae.pipeline.inspect import inspect
 from viamachinae.pipeline.link import link
-from viamachinae.pipeline.results import compare
 from viamachinae.pipeline.serve import server
 from viamachinae.pipeline.vetting import read_vetting, vet
 from viamachinae.pipeline.views import gather_views
@@ -57,7 +56,7 @@ def test_each_candidate_has_its_files(drawn: Path) -> None:
             assert [len(str(text).split()) for text in stars["regions"]] == list(stars["n_regions"])
         assert Table.read(folder / "candidate.ecsv")["sigma"][0] == row["sigma"]
         assert Table.read(folder / "track.ecsv")["n_stars"].sum() <= row["n_stars"]
-        # The small scan asks for one dossier.
+        # The scan asks for one dossier.
         assert (folder / "index.html").is_file() == (row["rank"] == 1)
         if row["rank"] == 1:
             assert (folder / "index.html").stat().st_size < 5e6
@@ -116,34 +115,6 @@ def test_a_verdict_on_nothing_is_refused(run: RunFolder, first: str) -> None:
     assert not run.vetting.exists()
 
 
-def test_a_run_tells_how_it_ended_and_what_was_injected(run: RunFolder) -> None:
-    opened = viamachinae.open(run.root)
-    assert set(opened.outcomes().values()) == {"done"}
-    for path in run.patch(list(opened.patches)[1]).rglob("records/*.json"):
-        path.unlink()
-    assert list(opened.outcomes().values()) == ["done", "waiting"]
-    assert set(opened.truth()["stream"]) == {"rich"}
-    run.truth.unlink()
-    with pytest.raises(BadInputError, match="only the run of a simulated sky has a truth"):
-        opened.truth()
-
-
-def test_a_candidate_without_its_file_is_not_sent(run: RunFolder, first: str) -> None:
-    opened = viamachinae.open(run.root)
-    with pytest.raises(BadInputError, match="holds no candidate none"):
-        opened.send("none")
-    (run.candidate(first) / "members.vot").unlink()
-    with pytest.raises(BadInputError, match=r"members\.vot: is not there; `viamachinae inspect"):
-        opened.send(first)
-
-
-def test_options_given_in_python_are_checked(tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match="config: nonsense is not an option here"):
-        viamachinae.scan({"nonsense": 1}, tmp_path)
-    with pytest.raises(BadInputError, match=r"none\.yaml: cannot be read"):
-        viamachinae.scan(tmp_path / "none.yaml", tmp_path)
-
-
 def test_a_row_after_an_unended_one_stands_alone(run: RunFolder, first: str) -> None:
     vet(run, first, "stream")
     run.vetting.write_bytes(run.vetting.read_bytes()[:-1])
@@ -165,36 +136,6 @@ def test_a_folder_without_a_scan_is_refused(tmp_path: Path) -> None:
     for look in (inspect, viamachinae.open):
         with pytest.raises(BadInputError, match="is not"):
             look(tmp_path)
-
-
-def test_python_opens_a_run(drawn: Path, drawing: ScanConfig, first: str) -> None:
-    run = viamachinae.open(drawn)
-    assert next(iter(run)) == first
-    assert len(run.members(first)) == np.sum(run.members()["candidate"] == first)
-    assert set(run.lineage()["candidate"]) == set(run)
-    assert list(run.patches) == [one.id for one in tile(drawing.sky)]
-    patch = next(iter(run.patches.values()))
-    assert {"phi", "fiducial"} <= set(patch.stars().colnames)
-    assert {"region", "log_ratio"} <= set(patch.scores("pm_phi").colnames)
-    assert len(patch.lines()) > len(patch.protoclusters())
-    with pytest.raises(BadInputError, match="no candidate nobody"):
-        run.members("nobody")
-    with pytest.raises(BadInputError, match="kind polars"):
-        viamachinae.open(drawn, "polars")  # type: ignore[arg-type]
-
-
-def test_pandas_frames_keep_ids(drawn: Path) -> None:
-    pytest.importorskip("pandas", reason="pandas is not installed")
-    frame = viamachinae.open(drawn, kind="pandas").members()
-    expected = read_table(drawn / "members.parquet")["source_id"]
-    assert frame["source_id"].tolist() == expected.tolist()
-
-
-def test_a_run_is_itself(drawn: Path) -> None:
-    same = compare(drawn, drawn)
-    assert set(same["change"]) == {"matched"}
-    assert list(same["name_a"]) == list(same["name_b"])
-    assert not same["sigma_change"].any()
 
 
 @pytest.fixture

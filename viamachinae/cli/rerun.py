@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from viamachinae.cli.arguments import LogJson, Quiet, RunArgument, Workers, say
-from viamachinae.cli.work import print_candidates
+from viamachinae.cli.candidates import print_candidates
 
 
 def rerun(

@@ -35,7 +35,8 @@ def status(
     elif watch:
         _watch(run)
     elif bad:
-        Console().print(_records([one for one in standing(run) if not one.is_good], tail=True))
+        found = [one for one in standing(run) if not one.is_good]
+        Console().print(_records(found, tail=True) if found else "all ended well")
     else:
         Console().print(_records(standing(run)), _summary(standing(run)))
 
@@ -75,20 +76,23 @@ def _summary(found: list[Standing]) -> Table:
 
 
 def _records(found: list[Standing], tail: bool = False) -> Table:
+    """How each place of each stage ended; a column in which nothing stands takes no room."""
+    columns: dict[str, list[str]] = {
+        "patch": [one.patch or "all" for one in found],
+        "stage": [one.stage for one in found],
+        "scan": [one.scan or "" for one in found],
+        "outcome": [one.outcome for one in found],
+        "seconds": [f"{one.record.seconds:.1f}" if one.record else "" for one in found],
+        "GB": [f"{one.record.memory_bytes / 1e9:.1f}" if one.record else "" for one in found],
+        "device": [one.record.device if one.record else "" for one in found],
+        "reason": [
+            "\n".join(filter(None, (one.reason, one.log_tail() if tail else ""))) for one in found
+        ],
+    }
+    shown = {name: values for name, values in columns.items() if any(values)}
     table = Table()
-    names = ("patch", "stage", "scan", "outcome", "seconds", "memory (GB)", "device", "reason")
-    for name in names:
+    for name in shown:
         table.add_column(name, overflow="fold")
-    for one in found:
-        record = one.record
-        table.add_row(
-            one.patch or "all",
-            one.stage,
-            one.scan or "",
-            one.outcome,
-            f"{record.seconds:.1f}" if record else "",
-            f"{record.memory_bytes / 1e9:.1f}" if record else "",
-            record.device if record else "",
-            "\n".join(filter(None, (one.reason, one.log_tail() if tail else ""))),
-        )
+    for row in zip(*shown.values(), strict=True):
+        table.add_row(*row)
     return table

@@ -55,7 +55,7 @@ def _print_plans(settings: ScanConfig, plans: list[PatchPlan]) -> None:
     from viamachinae.pipeline.plan import total
     from viamachinae.sky import dusty_patches
 
-    table = Table(title=f"{len(plans)} patches")
+    table = Table(title=f"{len(plans)} {'patch' if len(plans) == 1 else 'patches'}")
     for name in ("patch", "stars", "regions", "flows", "hours", "memory", "disk", "download"):
         table.add_column(name, justify="left" if name == "patch" else "right", no_wrap=True)
     for row in plans:

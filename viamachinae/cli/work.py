@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from viamachinae.cli.arguments import (
     ConfigFile,
@@ -19,6 +17,7 @@ from viamachinae.cli.arguments import (
     say,
     settings_of,
 )
+from viamachinae.cli.candidates import print_candidates
 from viamachinae.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -74,24 +73,6 @@ def _scan_on(settings: ScanConfig, folder: Path, place: str, extra: list[str]) -
     if not run_workflow(settings, folder, place, extra, say):
         say(f"something did not end well; `viamachinae status {folder} --bad` names it")
         raise typer.Exit(3)
-
-
-def print_candidates(folder: Path) -> None:
-    """Show the best stream candidates of a run."""
-    from astropy.table import Table as Rows
-
-    candidates = Rows.read(folder / "candidates.ecsv")
-    table = Table(title=f"{len(candidates)} stream candidates; report: {folder / 'index.html'}")
-    forms = {"rank": "", "candidate": "", "sigma": ".1f", "p_value": ".2g", "fdr": ".2g"}
-    forms |= {"n_stars": "", "n_patches": "", "ra": ".2f", "dec": "+.2f"}
-    shown = {name: form for name, form in forms.items() if name in candidates.colnames}
-    for name in shown:
-        table.add_column(name, justify="right" if name != "candidate" else "left")
-    for row in candidates[:20]:
-        table.add_row(*(format(row[name], form) for name, form in shown.items()))
-    Console().print(table)
-    if len(candidates) > 20:
-        Console().print(f"{len(candidates) - 20} more in {folder / 'candidates.ecsv'}")
 
 
 def patch(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
-from astropy.table import Row
+from astropy.table import Column, Row, Table
 
 from viamachinae.inspect.vetting import Vetting
 
@@ -54,7 +54,7 @@ def _number(name: str, heading: str, unit: str, form: str, meaning: str) -> Show
 SHOWN = (
     _number("rank", "Rank", "", "d", "1 for the most significant candidate"),
     Shown("candidate", "Candidate", "", "", "candidate", "Name, from position and proper motion"),
-    _number("sigma", "σ", "uncalibrated", ".1f", "Line significance, in quadrature over patches"),
+    _number("sigma", "σ", "", ".1f", "Line significance, in quadrature over patches"),
     _number("p_value", "p", "", ".2g", "Chance that a scan without streams gives one of this σ"),
     _number("fdr", "FDR", "", ".2g", "Share of chance candidates among those of at least this σ"),
     _number("consistency", "Returns", "", ".2f", "Share of retrainings in which it returns"),
@@ -66,8 +66,8 @@ SHOWN = (
     _number("cmd_score", "CMD", "", ".2f", "Share of random choices that a ridge line fits worse"),
     _number("distance_kpc", "Distance", "kpc", ".1f", "At which an old ridge line fits best"),
     _number("orbit_chi2", "Orbit", "", ".1f", "Reduced chi squared of the best orbit"),
-    _number("ra", "RA", "deg", ".3f", "Middle of the line, ICRS"),
-    _number("dec", "Dec", "deg", "+.3f", "Middle of the line, ICRS"),
+    _number("ra", "RA", "deg", ".2f", "Middle of the line, ICRS"),
+    _number("dec", "Dec", "deg", "+.2f", "Middle of the line, ICRS"),
     Shown("glon", "l", "deg", ".2f", "ra", "Galactic longitude of the middle of the line"),
     Shown("glat", "b", "deg", "+.2f", "ra", "Galactic latitude of the middle of the line"),
     _number("pmra", "pm RA", "mas/yr", "+.2f", "Median proper motion in ra times cos(dec)"),
@@ -76,10 +76,21 @@ SHOWN = (
 FLAGS = ("edge", "clump")
 
 
-def shown_columns(names: list[str]) -> list[Shown]:
-    """The columns that a table with these names can show."""
-    has_match = "match" in names or any(flag in names for flag in FLAGS)
-    return [one for one in SHOWN if (has_match if one.name == "match" else one.needs in names)]
+def shown_columns(candidates: Table) -> list[Shown]:
+    """The columns in which there is something to show of at least one candidate."""
+    found = [name for name in candidates.colnames if _has_values(candidates[name])]
+    has_match = "match" in found or any(flag in found for flag in FLAGS)
+    shown = [one for one in SHOWN if (has_match if one.name == "match" else one.needs in found)]
+    if "p_value" in found:
+        return shown
+    return [replace(one, unit="uncalibrated") if one.name == "sigma" else one for one in shown]
+
+
+def _has_values(column: Column) -> bool:
+    values = np.ma.asarray(column)
+    if values.dtype.kind == "f":
+        return bool(np.isfinite(values.filled(np.nan)).any())
+    return bool(np.ma.count(values))
 
 
 def cells(row: Row, columns: list[Shown], verdict: Vetting | None) -> list[Cell]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from astropy.table import Table
 
 from viamachinae.inspect.candidate import Candidate
 from viamachinae.inspect.columns import Cell, cells, shown_columns
@@ -35,22 +36,27 @@ def dossier(candidate: Candidate) -> str:
     )
 
 
-def _strip(candidate: Candidate) -> list[tuple[str, str, Cell]]:
-    """Heading, unit and value of each fact."""
-    columns = [c for c in shown_columns(candidate.row.colnames) if c.name not in _IN_HEADING]
+def _strip(candidate: Candidate) -> list[tuple[str, str, Cell, str]]:
+    """Heading, unit, value and meaning of each fact."""
+    columns = [c for c in shown_columns(Table(candidate.row)) if c.name not in _IN_HEADING]
     values = cells(candidate.row, columns, candidate.verdict)
-    facts = [(c.heading, c.unit, cell) for c, cell in zip(columns, values, strict=True)]
+    facts = [(c.heading, c.unit, cell, c.meaning) for c, cell in zip(columns, values, strict=True)]
     view = candidate.view
     edge = view.patch.evaluation_radius_deg - abs(view.r_deg)
-    facts.append(("Line to rim", "deg", Cell(f"{edge:.1f}")))
+    meaning = "From the line's nearest point to the centre of its patch to the patch's rim"
+    facts.append(("Line to rim", "deg", Cell(f"{edge:.1f}"), meaning))
     return facts
 
 
-def _lineage_rows(candidate: Candidate) -> list[dict[str, str]]:
-    names = ("patch", "protostream", "protocluster", "scan")
-    rows = []
+def _lineage_rows(candidate: Candidate) -> list[dict[str, object]]:
+    """One row a protocluster, with its regions of interest in the order of the table."""
+    regions: dict[tuple[str, str, str], list[dict[str, str]]] = {}
     for row in candidate.lineage:
+        patch, stream, cluster = (str(row[f]) for f in ("patch", "protostream", "protocluster"))
         edges = {name: f"{row[name]:g}".replace("-", "−") for name in ("region", "window")}
-        words = {name: str(row[name]) for name in names}
-        rows.append({**words, **edges, "sigma": f"{row['sigma']:.1f}"})
-    return rows
+        roi = {"scan": str(row["scan"]), **edges, "sigma": f"{row['sigma']:.1f}"}
+        regions.setdefault((patch, stream, cluster), []).append(roi)
+    return [
+        {"patch": patch, "protostream": stream, "protocluster": cluster, "regions": found}
+        for (patch, stream, cluster), found in regions.items()
+    ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from viamachinae.inspect.figures import PANEL_DPI, house_style
 from viamachinae.inspect.pictures import Picture, counted, picture
@@ -120,7 +120,7 @@ def figure(false: FalseCandidates) -> Figure:
     positive = np.concatenate([curve["high"], curve["expected"], curve["n_found"], [1.0]])
     floor = _FLOOR * positive[positive > 0].min()
     with house_style():
-        panel = Figure((6.4, 3.4), layout="constrained")
+        panel = Figure((5.2, 3.4), layout="constrained")
         axes = panel.add_subplot()
         low = np.maximum(curve["low"], floor)
         band: dict[str, Any] = {"step": "pre", "color": "#0072B2", "alpha": 0.2, "linewidth": 0}
@@ -130,13 +130,15 @@ def figure(false: FalseCandidates) -> Figure:
             ("n_found", "#D55E00", "found"),
         ):
             values = np.maximum(curve[name], floor)
-            axes.step(cut, values, where="pre", color=colour, label=words)
+            # At the foot of the axis, where nothing is, the frame would hide it.
+            axes.step(cut, values, where="pre", color=colour, label=words, clip_on=False, zorder=3)
         axes.set_yscale("log")
         axes.set_ylim(floor, 1.5 * max(positive.max(), 1.0))
-        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("cut in significance σ")
         axes.set_ylabel("candidates of at least σ")
         axes.grid(color="0.9", linewidth=0.5)
-        axes.legend()
+        panel.legend(loc="outside upper center", ncols=2, handletextpad=0.6)
     return panel

@@ -56,6 +56,9 @@ def votable_xml(table: Table, description: str) -> bytes:
     (inside,) = resource.tables
     for parameter in inside.fields:
         parameter.ucd = table[parameter.name].meta.get("ucd")
+        if parameter.datatype in ("char", "unicodeChar"):
+            # A length of 1, as of a column of empty texts, is no longer to be said.
+            parameter.arraysize = "*"
     sink = io.BytesIO()
     document.to_xml(sink)
     return sink.getvalue()

@@ -15,7 +15,14 @@ from matplotlib.patches import Circle, Rectangle
 from numpy.typing import NDArray
 
 from viamachinae.inspect.ellipses import Ellipses, draw_ellipses
-from viamachinae.inspect.figures import LABELS, LAYERS, PANEL_INCHES, house_style
+from viamachinae.inspect.figures import (
+    HALO,
+    LABELS,
+    LAYERS,
+    PANEL_MARGINS,
+    blank_panel,
+    house_style,
+)
 from viamachinae.inspect.track import FrameMotions
 from viamachinae.inspect.view import LineView, Profile, profile_across, profile_along
 from viamachinae.sky import FramePositions
@@ -29,8 +36,8 @@ PM_LABELS = {
 }
 
 
-def _panel() -> tuple[Figure, Axes]:
-    figure = Figure(PANEL_INCHES, layout="constrained")
+def _panel(**margins: float) -> tuple[Figure, Axes]:
+    figure = blank_panel(**margins)
     axes = figure.add_subplot()
     axes.grid(color="0.9", linewidth=0.5)
     axes.set_axisbelow(True)
@@ -52,7 +59,7 @@ def _draw_stars(axes: Axes, view: LineView, x: str, y: str) -> None:
 def _star_legend(figure: Figure, axes: Axes) -> None:
     for name, look in LAYERS.items():
         axes.scatter([], [], label=LABELS[name], **{**look, "s": 20})
-    figure.legend(loc="outside upper center", ncols=len(LAYERS))
+    figure.legend(loc="upper center", ncols=len(LAYERS))
 
 
 def patch_sky(view: LineView) -> Figure:
@@ -93,14 +100,14 @@ def stream_sky(stars: FrameMotions, on_line: Bools) -> Figure:
         margin = 0.06 * float(np.ptp(along)) + 0.2
         axes.set(xlim=(along.max() + margin, along.min() - margin), ylim=(-reach, reach))
         axes.set(xlabel=r"$\phi_1$ (deg)", ylabel=r"$\phi_2$ (deg)")
-        figure.legend(loc="outside upper center", ncols=2)
+        figure.legend(loc="upper center", ncols=2)
     return figure
 
 
 def hough(view: LineView, limits: tuple[float | None, float | None] = (None, None)) -> Figure:
     """Line significance over angle and offset, and the peak; colours span `limits`."""
     with house_style():
-        figure, axes = _panel()
+        figure, axes = _panel(top=0.8)
         sigma = np.where(np.isfinite(view.hough.sigma), view.hough.sigma, np.nan)
         axes.grid(False)
         mesh = axes.pcolormesh(
@@ -117,7 +124,9 @@ def hough(view: LineView, limits: tuple[float | None, float | None] = (None, Non
         )
         axes.set(xlabel=r"offset $r$ (deg)", ylabel=r"angle $\theta$ (deg)", ylim=(0, 180))
         axes.set_yticks(np.arange(0, 181, 30))
-        bar = figure.colorbar(mesh, ax=axes, location="top", shrink=0.9, aspect=30)
+        left, right = PANEL_MARGINS["left"], PANEL_MARGINS["right"]
+        above = figure.add_axes((left, 0.865, right - left, 0.02))
+        bar = figure.colorbar(mesh, cax=above, orientation="horizontal", ticklocation="top")
         bar.set_label(r"line significance $\sigma_L$")
     return figure
 
@@ -144,7 +153,7 @@ def proper_motion_regions(view: LineView, errors: Ellipses | None = None) -> Fig
             low, low + view.width_masyr, color=BLUE, alpha=0.1, linewidth=0, zorder=1
         )
         middle = np.add(seed[0], np.divide(seed[1], 2))
-        half = 1.15 * max(view.width_masyr, view.window_masyr)
+        half = 1.25 * max(view.width_masyr, view.window_masyr)
         axes.set(
             xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half)
         )
@@ -165,7 +174,7 @@ def _rectangle(view: LineView, number: int) -> tuple[tuple[float, float], tuple[
 
 def _name_regions(axes: Axes, is_phi: bool, middle: float, half: float) -> None:
     """Write where signal and control region are, just inside the frame."""
-    for shift, name in ((0.0, "signal region"), (-0.8 * half, "control")):
+    for shift, name in ((0.0, "signal\nregion"), (0.8 * half, "control\nregion")):
         place = (middle + shift, 0.97) if is_phi else (0.03, middle + shift)
         axes.annotate(
             name,
@@ -175,6 +184,7 @@ def _name_regions(axes: Axes, is_phi: bool, middle: float, half: float) -> None:
             va="top" if is_phi else "center",
             fontsize=8.5,
             color=BLUE,
+            path_effects=HALO,
             zorder=7,
         )
 
@@ -182,7 +192,7 @@ def _name_regions(axes: Axes, is_phi: bool, middle: float, half: float) -> None:
 def ratios(view: LineView) -> Figure:
     """Distribution of log R in the best signal region: all its stars, and those of the line."""
     with house_style():
-        figure, axes = _panel()
+        figure, axes = _panel(top=0.86)
         log_ratio, in_window, chosen, on_line = view.ratios
         finite = np.isfinite(log_ratio)
         low, high = np.percentile(log_ratio[finite], [0.5, 100]) if finite.any() else (0.0, 1.0)
@@ -195,14 +205,14 @@ def ratios(view: LineView) -> Figure:
             axes.axvline(log_ratio[chosen].min(), color=BLUE, dashes=(4, 2), label="list begins")
         axes.set(yscale="log", ylim=(0.7, None), xlabel=r"$\ln R$", ylabel="stars")
         axes.set_box_aspect(1)
-        figure.legend(loc="outside upper center", ncols=2)
+        figure.legend(loc="upper center", ncols=2)
     return figure
 
 
 def profiles(view: LineView) -> Figure:
     """Listed stars across the line and along it, on minus off."""
     with house_style():
-        figure = Figure(PANEL_INCHES, layout="constrained")
+        figure = blank_panel(top=0.97, hspace=0.42)
         across, along = figure.subplots(2, 1)
         for axes, profile, label in (
             (across, profile_across(view), "across the line (deg)"),

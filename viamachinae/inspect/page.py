@@ -108,7 +108,7 @@ def page(report: Report) -> str:
     candidates = conform(report.candidates, CANDIDATES)
     candidates.sort("rank")
     members = conform(report.members, MEMBERS)
-    columns = shown_columns(candidates.colnames)
+    columns = shown_columns(candidates)
     return render(
         "index.html.j2",
         name=report.name,
@@ -128,6 +128,7 @@ def page(report: Report) -> str:
         chance_picture=report.false.picture() if report.false else None,
         max_figures=report.max_figures,
         patches=report.patches,
+        has_reasons=any(record.reason for record in report.patches),
         provenance=report.provenance,
         citations=CITATIONS,
     )

@@ -69,7 +69,7 @@ def _places(candidate: Candidate, stars: Layers) -> list[Picture]:
             figures.PANEL_DPI,
             f"Positions of the stars of {name} in the frame of patch {view.patch.id}: {here}.",
             f"Best patch, {view.patch.id}: {here}. Dashed: the line at θ = {view.theta_deg:.1f}°, "
-            f"r = {view.r_deg:.1f}°; dotted: its width.",
+            f"r = {view.r_deg:.1f}°; dotted: its width.".replace("-", "−"),
         ),
         picture(
             line_figures.stream_sky(places, on_line),

@@ -18,6 +18,7 @@ Array = NDArray[np.float64]
 
 # Share of the frame left free around what it must hold.
 MARGIN = 0.08
+TICK_STEPS_DEG = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 20, 30, 45, 60)
 
 
 class Directions(NamedTuple):
@@ -107,16 +108,27 @@ def local_axes(figure: Figure, ra: float, dec: float, radius_deg: float) -> WCSA
     axes = figure.add_subplot(projection=wcs)
     half = np.degrees(2 * np.sin(np.radians(radius_deg) / 2))
     axes.set(xlim=(-half, half), ylim=(-half, half))
-    for coordinate, label, side in zip(axes.coords, ("RA", "Dec"), ("b", "l"), strict=True):
-        coordinate.set_axislabel(f"{label} (deg)")
-        coordinate.set_major_formatter("d" if radius_deg > 2 else "d.d")
-        coordinate.set_ticks(number=6)
+    edge = np.linspace(-half, half, 50)
+    bottom = wcs.wcs_pix2world(edge, np.full(50, -half), 1)[0]
+    left = wcs.wcs_pix2world(np.full(50, -half), edge, 1)[1]
+    for coordinate, label, side, shown in zip(
+        axes.coords, ("RA", "Dec"), ("b", "l"), (bottom, left), strict=True
+    ):
+        step = _tick_step(float(np.ptp(np.unwrap(shown, period=360))))
+        coordinate.set_axislabel(label)
+        coordinate.set_major_formatter("d" if step >= 1 else "d.d")
+        coordinate.set_ticks(spacing=step * u.deg)
         # Left to itself, WCSAxes may label an axis at the top or right.
         coordinate.set_ticks_position(side)
         coordinate.set_ticklabel_position(side)
         coordinate.set_axislabel_position(side)
     axes.coords.grid(color="0.85", linewidth=0.5)
     return axes
+
+
+def _tick_step(extent_deg: float) -> float:
+    """The least step that gives an edge of this extent at most six ticks."""
+    return next((step for step in TICK_STEPS_DEG if extent_deg / step <= 6), TICK_STEPS_DEG[-1])
 
 
 def local_xy(axes: WCSAxes, points: Directions) -> tuple[Array, Array]:
@@ -129,14 +141,17 @@ def galactic_axes(figure: Figure) -> GeoAxes:
     """All-sky Mollweide axes in Galactic coordinates, l growing to the left."""
     axes = figure.add_subplot(projection="mollweide")
     assert isinstance(axes, GeoAxes)
+    # Grids come first: they bring formatters of their own.
+    axes.set_longitude_grid(60)
+    axes.set_latitude_grid(30)
+    axes.set_longitude_grid_ends(75)
     # The longitude of these axes grows to the right: positions are mirrored, and so labels too.
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{-np.degrees(x) % 360:.0f}°"))
     axes.yaxis.set_major_formatter(
         FuncFormatter(lambda y, _: f"{np.degrees(y):.0f}°".replace("-", "−"))
     )
-    axes.set_longitude_grid_ends(75)
     axes.grid(color="0.85", linewidth=0.5)
-    axes.set(xlabel="Galactic longitude l", ylabel="Galactic latitude b")
+    axes.set(xlabel="Galactic longitude", ylabel="Galactic latitude")
     return axes
 
 

@@ -12,6 +12,7 @@ from astropy.table import Table
 
 from viamachinae.config import Scan, ScanConfig
 from viamachinae.errors import BadInputError
+from viamachinae.inspect.aladin import aladin_view
 from viamachinae.inspect.comparison import compare as compare_candidates
 from viamachinae.inspect.samp import send_votable
 from viamachinae.inspect.vetting import Vetting, current
@@ -112,6 +113,24 @@ class Results:
             takes tables.
         """
         return send_votable(self._file(candidate, "members.vot"), candidate)
+
+    def aladin(self, candidate: str) -> Any:
+        """Show a candidate in Aladin Lite, in a notebook; its images come over the network.
+
+        Returns
+        -------
+        ipyaladin.Aladin
+            A widget with the stars on the line, those beside it, and the footprint where the
+            report has one.
+
+        Raises
+        ------
+        BadInputError
+            If there is no such candidate, or the extra `aladin` is not installed.
+        """
+        stars = Table.read(self._file(candidate, "members.ecsv"), format="ascii.ecsv")
+        footprint = self.run.candidate(candidate) / "footprint.moc.fits"
+        return aladin_view(candidate, stars, footprint if footprint.is_file() else None)
 
     def lineage(self) -> Any:
         """From each candidate down to its regions of interest, one row each."""

@@ -133,7 +133,9 @@ def _add_astrometry(config: ScanConfig, patch: Patch, members: Table) -> None:
         names = {name for name in ASTROMETRY if name in source.columns()}
         if names:
             columns = ["source_id", *sorted(names)]
-            stars = source.stars(patch.ra, patch.dec, patch.radius_deg, columns)
+            # Members are scored stars; a hair more, for distances are rounded in another way.
+            radius_deg = min(patch.radius_deg, patch.evaluation_radius_deg + 0.001)
+            stars = source.stars(patch.ra, patch.dec, radius_deg, columns)
             _add_columns(members, stars, names)
     except BadInputError as error:
         logger.warning("members get neither parallaxes nor errors: %s", error)
