@@ -22,6 +22,12 @@ def test_hours_and_their_formula():
     )
 
 
+def test_operations_of_the_kernels_counted_by_hand():
+    # Inputs and outputs padded to 16; two outputs a feature.
+    products = 15 * (16 * 128 + 2 * 128 * 16)
+    assert sky.kernel_operations(SHAPES["15x128"]) == 2 * 3 * 4 * products
+
+
 def test_bounds_of_a_flow_counted_by_hand():
     """8 x 64 x 2, five features and a condition; 24 288 connections."""
     bound = sky.fastest(SHAPES["8x64x2"], 256, sky.Peaks(6 * 24_288 * 10.0, 1000.0))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from viamachinae.bench.shapes import operations
 from viamachinae.flows import Architecture
+from viamachinae.flows.gpu.shape import shape_of
 
 FLOWS = 28_000
 EPOCHS = 50
@@ -23,8 +24,10 @@ class Peaks(NamedTuple):
     bytes: float
 
 
-# NVIDIA's data sheet of the H100 SXM: single precision outside the matrix units, and its memory.
+# NVIDIA's data sheet of the H100 SXM: single precision outside the matrix units, and its memory;
+# and of those units in tf32, without sparsity.
 H100 = Peaks(67e12, 3.35e12)
+H100_TF32 = 494.7e12
 
 
 def updates(flows: int = FLOWS, epochs: int = EPOCHS, stars: int = STARS_OF_PATCH) -> float:
@@ -46,6 +49,18 @@ def formula(rate: float) -> str:
         f"{FLOWS:,} flows / 2 x {EPOCHS} epochs x {STARS_OF_PATCH:,} stars / "
         f"{rate:,.0f} stars/s / 3600 s/h = {hours(rate):.1f} h"
     )
+
+
+def kernel_operations(architecture: Architecture) -> int:
+    """Multiplications and additions in tf32 that the triton engine makes for a star in training.
+
+    Layers are padded and what masks hide is multiplied too; each product is made of three, and
+    there are four: forward, forward again on the way back, and for both gradients.
+    """
+    shape = shape_of(architecture)
+    first, last = shape.columns * shape.units, shape.parts * shape.units * shape.raw
+    block = first + (shape.layers - 1) * shape.units**2 + last
+    return 2 * 3 * 4 * shape.blocks * block
 
 
 def fastest(architecture: Architecture, batch: int, peaks: Peaks) -> Peaks:
