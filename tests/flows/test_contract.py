@@ -9,6 +9,8 @@ from scipy.stats import kstest
 
 from tests.flows.families import ARCHITECTURES, FLAT, name, points, wild_stack
 from viamachinae.flows.bases import Uniform
+from viamachinae.flows.engines import TRITON, choose_engine
+from viamachinae.flows.gpu.engine import TritonStack
 from viamachinae.flows.stack import FlowStack
 
 
@@ -153,6 +155,23 @@ def test_density_integrates_to_one_on_a_grid(architecture):
         )
         integral = density.exp().mean().detach() * torch.prod(high - low)
         assert float(integral) == pytest.approx(1, abs=2e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=name)
+def test_triton_agrees_with_the_cpu(architecture):
+    """Where it serves a flow; and it says why where it does not."""
+    cuda = torch.device("cuda")
+    if choose_engine("auto", architecture, cuda) is not TRITON:
+        with pytest.raises(ValueError, match="that has no kernel for"):
+            choose_engine("triton", architecture, cuda)
+        return
+    here, (x, condition) = wild_stack(architecture, 3), points(architecture, 3, 40)
+    there = TritonStack(architecture, here.weights.detach().float(), here.statistics.float())
+    with torch.no_grad():
+        expected = here.log_prob(x, condition)
+        found = there.cuda().eval().log_prob(x.float().cuda(), condition.float().cuda())
+    torch.testing.assert_close(found.double().cpu(), expected, rtol=1e-4, atol=2e-4)
 
 
 @pytest.mark.gpu

@@ -25,6 +25,8 @@ class OwnFlows(Flows):
     models : int
     recipe : Recipe
     seed : int
+    device : torch.device
+        Of training; densities and samples are timed on the CPU.
     """
 
     def __init__(
@@ -35,12 +37,16 @@ class OwnFlows(Flows):
         models: int,
         recipe: Recipe,
         seed: int,
+        device: torch.device,
     ) -> None:
         generators = [np.random.default_rng([seed, model]) for model in range(models)]
         stacks = [engine.stack.draw(architecture, [generator]) for generator in generators]
-        states = [ModelState(stack, AdamState.fresh(stack.weights)) for stack in stacks]
+        states = [
+            ModelState(stack, AdamState.fresh(stack.weights))
+            for stack in (stack.to(device) for stack in stacks)
+        ]
         options = _options(models, recipe, len(stars))
-        self.lanes = engine.lanes(torch.from_numpy(stars), options, states, len(stars))
+        self.lanes = engine.lanes(torch.from_numpy(stars).to(device), options, states, len(stars))
         self.stack = engine.stack.draw(architecture, generators).eval()
         self.features = architecture.features
         self.noise = torch.Generator().manual_seed(seed)
@@ -81,29 +87,30 @@ class OwnEngine(Library):
 
     packages = ()
 
-    def __init__(self, name: EngineName) -> None:
+    def __init__(self, name: EngineName, device: torch.device = CPU) -> None:
         self.engine_name: EngineName = name
         self.name = name
+        self.device = device
 
     def cannot(self, architecture: Architecture, /) -> str:
         """What `choose_engine` says."""
         try:
-            choose_engine(self.engine_name, architecture, CPU)
+            choose_engine(self.engine_name, architecture, self.device)
         except ValueError as error:
             return str(error)
         return ""
 
     def groups(self, architecture: Architecture, stack: int, batch: int, /) -> tuple[int, ...]:
         """What the engine's lanes choose."""
-        lanes = choose_engine(self.engine_name, architecture, CPU).lanes
-        return (lanes.width(_options(stack, Recipe(1e-3, batch), batch), CPU),)
+        lanes = choose_engine(self.engine_name, architecture, self.device).lanes
+        return (lanes.width(_options(stack, Recipe(1e-3, batch), batch), self.device),)
 
     def flows(
         self, architecture: Architecture, stars: Floats, models: int, recipe: Recipe, seed: int, /
     ) -> OwnFlows:
         """Untrained flows."""
-        engine = choose_engine(self.engine_name, architecture, CPU)
-        return OwnFlows(engine, architecture, stars, models, recipe, seed)
+        engine = choose_engine(self.engine_name, architecture, self.device)
+        return OwnFlows(engine, architecture, stars, models, recipe, seed, self.device)
 
 
 def _options(models: int, recipe: Recipe, n_stars: int) -> FitOptions:

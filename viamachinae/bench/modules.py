@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from viamachinae.bench.library import Floats, Flows, Index, Library, Recipe
 from viamachinae.flows import Architecture
 
+CPU = torch.device("cpu")
+
 Build = Callable[[Architecture], nn.Module]
 LogProb = Callable[[Any, Tensor, Tensor], Tensor]
 Sample = Callable[[Any, Tensor], Tensor]
@@ -30,6 +32,8 @@ class ModuleFlows(Flows):
     stars : ndarray of shape (N, d + m)
     features : int
     recipe : Recipe
+    device : torch.device
+        Of training; densities and samples are timed on the CPU.
     """
 
     def __init__(
@@ -40,9 +44,11 @@ class ModuleFlows(Flows):
         stars: Floats,
         features: int,
         recipe: Recipe,
+        device: torch.device,
     ) -> None:
+        module = module.to(device)
         self.module, self._log_prob, self._sample = module, log_prob, sample
-        self.stars = torch.from_numpy(stars)
+        self.stars = torch.from_numpy(stars).to(device)
         self.features = features
         self.adam = torch.optim.Adam(module.parameters(), lr=recipe.learning_rate, fused=True)
         steps = recipe.steps
@@ -52,7 +58,7 @@ class ModuleFlows(Flows):
 
     def train(self, order: Index, /) -> None:
         """Steps of Adam on the mean of -ln p."""
-        for rows in torch.from_numpy(order[0]):
+        for rows in torch.from_numpy(order[0]).to(self.stars.device):
             stars = self.stars.index_select(0, rows)
             x, condition = stars[:, : self.features], stars[:, self.features :]
             loss = -self._log_prob(self.module, x, condition).mean()
@@ -78,9 +84,21 @@ class ModuleFlows(Flows):
 class ModulePeer(Library):
     """A peer that stands on torch and trains one model after the other."""
 
-    def __init__(self, name: str, build: Build, log_prob: LogProb, sample: Sample) -> None:
+    def __init__(
+        self,
+        name: str,
+        build: Build,
+        log_prob: LogProb,
+        sample: Sample,
+        device: torch.device = CPU,
+    ) -> None:
         self.name, self.packages = name, (name,)
         self.build, self.log_prob, self.sample = build, log_prob, sample
+        self.device = device
+
+    def on(self, device: torch.device) -> ModulePeer:
+        """The same library on another device."""
+        return ModulePeer(self.name, self.build, self.log_prob, self.sample, device)
 
     def cannot(self, architecture: Architecture, /) -> str:
         """Batch norm between blocks is left to our engines."""
@@ -104,4 +122,5 @@ class ModulePeer(Library):
             stars,
             architecture.features,
             recipe,
+            self.device,
         )

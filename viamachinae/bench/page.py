@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from viamachinae.bench import likelihood, speed
+from viamachinae.bench import likelihood, sky, speed
 from viamachinae.bench.figure import save_figure
 from viamachinae.bench.record import Record, whole
-from viamachinae.bench.table import likelihood_table, rate_table, ratio_table
+from viamachinae.bench.shapes import SHAPES
+from viamachinae.bench.table import likelihood_table, rate_table, ratio_table, table
 
 PAGE = "speed.md"
 FIGURE = Path("figures/speed.png")
@@ -37,6 +38,29 @@ SHARE = """\
 turn by a loop in registers; it counts the connections that the masks leave and nothing else.
 """
 
+SKY = f"""\
+## The whole sky on one GPU: arithmetic, not a measurement
+
+No GPU was at hand: nothing in this section was measured. `viamachinae bench --device cuda` measures
+training of 80 flows at batch 256 with both engines, beside zuko's models one by one, and shows the
+formula with what it finds.
+
+{sky.FLOWS:,} flows, {sky.EPOCHS} epochs and patches of {sky.STARS_OF_PATCH:,} stars, which the two
+flows of a region share, are {sky.FLOWS:,} / 2 × {sky.EPOCHS} × {sky.STARS_OF_PATCH:,} =
+{sky.updates():.3g} star updates. In 12 hours of one GPU that takes
+{sky.updates() / 12 / 3600 / 1e6:.1f} million a second. NVIDIA's data sheet gives the H100 SXM
+{sky.H100.operations / 1e12:.0f} TFLOP/s in single precision, {sky.H100_TF32 / 1e12:.1f} in tf32 on
+its matrix units without sparsity, and {sky.H100.bytes / 1e12:.2f} TB/s. Hours that it needs at
+least, at batch 256:
+
+- arithmetic: the connections that the masks leave, six operations each, in single precision;
+- memory: each star once and, for each flow's step, the weights and both of Adam's moments once in
+  and once out;
+- our kernel's products: what the triton engine multiplies in tf32, with padding, with what the
+  masks hide, with hidden units computed twice, and three products for each. How near it comes
+  to that is not known.
+"""
+
 
 def write_page(record: Record, folder: Path) -> None:
     """Write the page and its figure into a folder, from all that the record holds."""
@@ -60,6 +84,8 @@ def page(record: Record) -> str:
         *_speeds(record),
         *_likelihoods(record),
         *_absent(record),
+        SKY,
+        _sky_table(),
     ]
     return "\n".join(parts)
 
@@ -90,6 +116,15 @@ def _likelihoods(record: Record) -> list[str]:
         "rate and the number of epochs were chosen with our native engine.\n",
         likelihood_table(record.likelihoods),
     ]
+
+
+def _sky_table() -> str:
+    rows = []
+    for name, shape in SHAPES.items():
+        bounds = sky.fastest(shape, 256, sky.H100)
+        kernel = sky.H100_TF32 / sky.kernel_operations(shape)
+        rows.append([name, *(f"{sky.hours(rate):.2f}" for rate in (*bounds, kernel))])
+    return table(["shape", "arithmetic", "memory", "our kernel's products"], rows)
 
 
 def _absent(record: Record) -> list[str]:

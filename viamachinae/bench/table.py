@@ -26,7 +26,7 @@ def ratio_table(speeds: Sequence[Speed]) -> str:
     head = ["shape", "work", "batch", "models", "ours", *PEER_NAMES, "torch ÷ zuko", "of the peak"]
     batch = usual_batch(speeds)
     shown = [speed for speed in speeds if speed.batch == batch]
-    return _table(head, _joined([_ratios(cell, own) for cell, own in _cells(shown).items()]))
+    return table(head, _joined([_ratios(cell, own) for cell, own in _cells(shown).items()]))
 
 
 def rate_table(speeds: Sequence[Speed]) -> str:
@@ -36,7 +36,7 @@ def rate_table(speeds: Sequence[Speed]) -> str:
     for cell, own in _cells(speeds).items():
         found = (own.get(name) for name in LIBRARIES)
         rows.append([*_place(cell), *(_or_dash(speed, _rate) for speed in found)])
-    return _table(head, _joined(rows))
+    return table(head, _joined(rows))
 
 
 def likelihood_table(likelihoods: Sequence[Likelihood]) -> str:
@@ -48,7 +48,7 @@ def likelihood_table(likelihoods: Sequence[Likelihood]) -> str:
         cells = [f"{nats[name]:.3f}" if name in nats else "–" for name in LIBRARIES]
         gaps = [f"{nats[name] - ours:+.3f}" if name in nats else "–" for name in PEER_NAMES]
         rows.append([shape, *cells, *gaps])
-    return _table(["shape", *LIBRARIES, *(f"{name} − ours" for name in PEER_NAMES)], rows)
+    return table(["shape", *LIBRARIES, *(f"{name} − ours" for name in PEER_NAMES)], rows)
 
 
 def _cells(speeds: Sequence[Speed]) -> dict[Cell, dict[str, Speed]]:
@@ -102,6 +102,7 @@ def _or_dash(speed: Speed | None, text: Callable[[Speed], str]) -> str:
     return "–" if speed is None else text(speed)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows below a head, in markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from viamachinae.bench.likelihood import Likelihood
     from viamachinae.bench.speed import Speed
 
@@ -26,6 +28,13 @@ def bench(
     ] = None,
     stack: Annotated[list[int] | None, typer.Option(help="Models; 1 by default.")] = None,
     seconds: Annotated[float, typer.Option(help="Length of a turn.")] = 0.2,
+    device: Annotated[
+        str,
+        typer.Option(
+            help="cpu, or cuda: training of 80 models at batch 256 there, by default, and what "
+            "follows for the whole sky."
+        ),
+    ] = "cpu",
     workers: Annotated[int, typer.Option(help="Cores at work at once.")] = 1,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for numbers, page and figure.")
@@ -36,10 +45,14 @@ def bench(
     from viamachinae.bench.run import bench as run
     from viamachinae.bench.shapes import WORKS
 
+    console = Console()
+    if device != "cpu":
+        for line in _on_cuda(device, shape or ["15x128"], batch or [256], stack or [80], seconds):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        return
     selection = Selection(
         shape or ["8x64x2"], work or WORKS, batch or [512], stack or [1], seconds, workers
     )
-    console = Console()
     record = run(
         selection,
         out,
@@ -48,6 +61,24 @@ def bench(
     )
     for missing in sorted({pair for names in record.absent.values() for pair in names.items()}):
         console.print("without {}: {}".format(*missing), markup=False, soft_wrap=True)
+
+
+def _on_cuda(
+    device: str, shapes: list[str], batches: list[int], stacks: list[int], seconds: float
+) -> Iterator[str]:
+    from viamachinae.bench.cuda import cuda_device, peaks_of, report, train_on
+    from viamachinae.bench.run import Selection
+    from viamachinae.errors import BadInputError
+
+    if device != "cuda":
+        raise BadInputError(f"bench: there is no device {device}; give cpu or cuda")
+    selection = Selection(shapes, ["training"], batches, stacks, seconds)
+    there = cuda_device()
+    peaks = peaks_of(there)
+    for case in selection.cases():
+        for models in case.stacks:
+            trained = train_on(there, case.shape, models, case.batch, seconds)
+            yield from report(case.shape, models, case.batch, trained, peaks)
 
 
 def _print_speeds(console: Console, found: list[Speed]) -> None:

@@ -137,10 +137,10 @@ class TrainConfig(Model):
         description="A training that was stopped goes on from a state no older than this, or from "
         "where SIGTERM met it (ours).",
     )
-    engine: Literal["auto", "torch", "native"] = Field(
+    engine: Literal["auto", "torch", "native", "triton"] = Field(
         "auto",
-        description="auto takes the compiled kernel where it was built and can do the work: "
-        "on the CPU; results agree to rounding (ours).",
+        description="auto takes compiled kernels where they can do the work: native on the CPU, "
+        "triton on CUDA; results agree to rounding (ours).",
     )
 
     @model_validator(mode="before")

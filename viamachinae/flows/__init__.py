@@ -2,7 +2,7 @@
 
 from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.checkpoint import load_checkpoint, save_checkpoint
-from viamachinae.flows.engines import NATIVE, TORCH, Engine, choose_engine
+from viamachinae.flows.engines import NATIVE, TORCH, TRITON, Engine, choose_engine
 from viamachinae.flows.lanes import FitOptions
 from viamachinae.flows.rows import Rows, Stars, Task
 from viamachinae.flows.runs import EpochRecord
@@ -21,6 +21,7 @@ from viamachinae.flows.variational import (
 __all__ = [
     "NATIVE",
     "TORCH",
+    "TRITON",
     "Architecture",
     "Engine",
     "EpochRecord",

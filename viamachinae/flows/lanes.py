@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from viamachinae.flows.captured import Capture
 from viamachinae.flows.optimiser import AdamState, adam_step, clip_by_model
 from viamachinae.flows.stack import FlowStack
 
@@ -146,6 +147,7 @@ class TorchLanes:
         self.cursor = torch.zeros_like(self.count)
         self.updates = torch.ones(len(states), 1, device=device)
         self.loss = torch.zeros(len(states), device=device)
+        self.capture = Capture(device)
 
     @staticmethod
     def width(options: FitOptions, device: torch.device) -> int:
@@ -178,22 +180,31 @@ class TorchLanes:
         self.stack, self.adam = self.stack.select(lanes), self.adam.select(lanes)
         self.order, self.count, self.cursor = self.order[rows], self.count[rows], self.cursor[rows]
         self.updates, self.loss = self.updates[rows], self.loss[rows]
+        self.capture = Capture(rows.device)
 
     def step(self) -> None:
         """One update of every lane; its loss, the mean of -ln p, is added to `loss`.
 
         Nothing here waits for the device.
         """
+        self.capture.run(self._update)
+
+    def _update(self) -> None:
+        """The work of a step: every number that it changes, it changes in place."""
         # The last batch of an epoch is filled up with the epoch's first stars.
         position = (self.cursor + self.batch) % self.count
-        rows = self.order.gather(1, position)
-        stars = self.stars.index_select(0, rows.flatten()).view(*rows.shape, -1)
-        features = self.stack.architecture.features
-        loss = -self.stack.log_prob(stars[..., :features], stars[..., features:]).mean(dim=1)
-        (gradient,) = torch.autograd.grad(loss.sum(), self.stack.weights)
+        loss, gradient = self._loss_and_gradient(self.order.gather(1, position).long())
         options = self.options
         clip_by_model(gradient, options.max_gradient_norm)
         learning_rate = options.rate(self.adam.step, self.updates)
         adam_step(self.stack.weights, gradient, self.adam, learning_rate, options.weight_decay)
-        self.loss += loss.detach()
+        self.loss += loss
         self.cursor += len(self.batch)
+
+    def _loss_and_gradient(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the batches (L, batch) of all lanes: the means of -ln p (L,), and by the weights."""
+        stars = self.stars.index_select(0, rows.flatten()).view(*rows.shape, -1)
+        features = self.stack.architecture.features
+        loss = -self.stack.log_prob(stars[..., :features], stars[..., features:]).mean(dim=1)
+        (gradient,) = torch.autograd.grad(loss.sum(), self.stack.weights)
+        return loss.detach(), gradient

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,11 +52,12 @@ class Permutation(Transform):
 
     def forward(self, _p: Parameters, x: Tensor, _condition: Tensor, /) -> Mapped:
         """Permute; the volume stays."""
-        return x[:, list(self.order)], x.new_zeros(x.shape[0], x.shape[2])
+        return _reordered(x, self.order), x.new_zeros(x.shape[0], x.shape[2])
 
     def inverse(self, _p: Parameters, z: Tensor, _condition: Tensor, /) -> Mapped:
         """Permute back."""
-        return z[:, np.argsort(self.order).tolist()], z.new_zeros(z.shape[0], z.shape[2])
+        back = np.argsort(self.order).tolist()
+        return _reordered(z, back), z.new_zeros(z.shape[0], z.shape[2])
 
 
 @dataclass(frozen=True)
@@ -102,3 +103,8 @@ class LUMixing(Transform):
         both = p["triangles"]
         one = torch.eye(self.features, dtype=both.dtype, device=both.device)
         return both.tril(-1) + one, both.triu(1) + torch.diag_embed(torch.exp(p["log_diagonal"]))
+
+
+def _reordered(x: Tensor, order: Sequence[int]) -> Tensor:
+    """The features in another order; without an index, which a device would have to be sent."""
+    return torch.stack([x[:, i] for i in order], dim=1)

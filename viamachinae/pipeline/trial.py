@@ -54,7 +54,7 @@ def run_trial(config: ScanConfig) -> Trial:
     Raises
     ------
     BadInputError
-        If CUDA or the native engine is asked for and absent.
+        If CUDA or an engine is asked for and absent.
     """
     on_gpu = choose_device(config.train.device).type == "cuda"
     clock = time.perf_counter if on_gpu else time.process_time

@@ -92,7 +92,7 @@ def fit_densities(
     UnprocessableError
         If a region is too small to hold stars out.
     BadInputError
-        If CUDA or the native engine is asked for and absent.
+        If CUDA or an engine is asked for and absent.
     """
     device = choose_device(config.device)
     architecture = architecture_of(config.flow, len(stars.features))
@@ -184,7 +184,7 @@ def lanes_of(config: TrainConfig, features: int) -> int:
     Raises
     ------
     BadInputError
-        If CUDA or the native engine is asked for and absent.
+        If CUDA or an engine is asked for and absent.
     """
     device = choose_device(config.device)
     engine = _engine(config, architecture_of(config.flow, features), device)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from viamachinae.errors import BadInputError
-from viamachinae.flows.engines import NATIVE, Engine, choose_engine
+from viamachinae.flows.engines import NATIVE, TRITON, Engine, choose_engine
 from viamachinae.score.trained import Density, Trained
 
 Array = NDArray[np.float64]
@@ -69,10 +69,10 @@ def choose_device(device: Device) -> torch.device:
 def engine_to_score(trained: Trained, device: torch.device) -> Engine:
     """The engine that evaluates densities.
 
-    What the native engine trained it may score, where it is; torch agrees with it to rounding.
+    What kernels trained they may score, where they are; torch agrees with them to rounding.
     """
-    native = trained.engine == NATIVE.name
-    return choose_engine("auto" if native else "torch", trained.architecture, device)
+    by_kernels = trained.engine in (NATIVE.name, TRITON.name)
+    return choose_engine("auto" if by_kernels else "torch", trained.architecture, device)
 
 
 def log_density(trained: Trained, row: int, density: Density, z: Tensor, given: Tensor) -> Array:

@@ -71,7 +71,7 @@ def train(
     UnprocessableError
         If a region is too small to hold stars out.
     BadInputError
-        If CUDA or the native engine is asked for and absent.
+        If CUDA or an engine is asked for and absent.
     """
     regions = retrained(regions, config.retrainings)
     match method:

@@ -3,7 +3,8 @@
 Run as ``python workflows/benchmarks/flows.py [--shape SHAPE ...] [--out docs] [--resume]``, with
 the peers that ``workflows/benchmarks/requirements.txt`` names. It uses every core, one process
 each, and writes ``speed.md``, ``speed.json`` and ``figures/speed.png`` after each step; with
-``--resume`` it goes on where an earlier run on the same machine was ended.
+``--resume`` it goes on where an earlier run on the same machine was ended. On a CUDA device,
+``viamachinae bench --device cuda`` times training and says what follows for the whole sky.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The triton engine: autoregressive flows in fused kernels, on CUDA devices."""
