@@ -34,7 +34,9 @@ from viamachinae.store.records import read_record
 
 KINDS = {"worker": 8, "Snakemake": 1, "slurmd": 1}
 # Training that takes most of a job; a checkpoint comes every second.
-EPOCHS = 60
+EPOCHS = 30
+# So long at most from one kill to the next, if nothing new is written.
+PATIENCE_S = 60.0
 # Once the rain is over, so many starts must do.
 DRY_STARTS = 3
 
@@ -106,25 +108,48 @@ def kill_one(run: Path, slurm: Path, rng: random.Random) -> str | None:
     return kind if kind == there[pid] else f"{kind} at {there[pid]}"
 
 
+def writes(run: Path) -> set[tuple[str, int]]:
+    """Every file below the patches and what the workflow is told, with the time of its writing."""
+    found = set()
+    for path in [*run.glob("patches/**/*"), *run.glob("candidates/**/*"), *run.glob("workflow/*")]:
+        try:
+            found.add((str(path), path.stat().st_mtime_ns))
+        except FileNotFoundError:
+            continue  # a temporary name
+    return found
+
+
 @dataclass
 class Storm:
-    """What fell upon a scan, and what was looked at."""
+    """What fell upon a scan, and what was looked at.
+
+    Its clock is the work done, so that kills fall everywhere in it however slow the machine is.
+    """
 
     rng: random.Random
     n_kills: int
-    every_s: float
+    every: int
     kills: Counter[str] = field(default_factory=Counter)
     starts: int = 0
     files_read: int = 0
 
     def rage(self, scan: subprocess.Popen[bytes], run: Path, slurm: Path) -> None:
         """Kill at random moments until the scan has ended or the kills are used up."""
-        while scan.poll() is None:
-            time.sleep(self.rng.uniform(0.25, 2 * self.every_s))
-            if self.kills.total() < self.n_kills and (kind := kill_one(run, slurm, self.rng)):
+        while scan.poll() is None and self.kills.total() < self.n_kills:
+            self._wait(scan, run)
+            if scan.poll() is None and (kind := kill_one(run, slurm, self.rng)):
                 self.kills[kind] += 1
                 self.files_read += check_whole(run)
                 print(f"{self.kills.total()} {kind}", flush=True)
+        scan.wait()
+
+    def _wait(self, scan: subprocess.Popen[bytes], run: Path) -> None:
+        seen, awaited = writes(run), self.rng.randint(0, 2 * self.every)
+        patience = time.monotonic() + PATIENCE_S
+        while scan.poll() is None and time.monotonic() < patience:
+            time.sleep(self.rng.uniform(0, 0.5))
+            if len(writes(run) - seen) >= awaited:
+                return
 
 
 def scan_under_fire(config: Path, run: Path, slurm: Path, storm: Storm) -> None:
@@ -135,7 +160,8 @@ def scan_under_fire(config: Path, run: Path, slurm: Path, storm: Storm) -> None:
         while dry < DRY_STARTS:
             dry += storm.kills.total() >= storm.n_kills
             storm.starts += 1
-            subprocess.run(viamachinae(*words, "--unlock"), stdout=log, stderr=log, check=False)
+            if list(run.glob(".snakemake/locks/*")):
+                subprocess.run(viamachinae(*words, "--unlock"), stdout=log, stderr=log, check=True)
             command = viamachinae(*words, *QUICK, "--retries", "20", *BATCHES)
             with subprocess.Popen(command, stdout=log, stderr=log) as scan:
                 storm.rage(scan, run, slurm)
@@ -149,7 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--every", type=float, default=4.0, help="seconds between kills")
+    parser.add_argument("--every", type=int, default=4, help="files written between kills")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     folder = options.folder.resolve()
