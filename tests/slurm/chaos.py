@@ -3,8 +3,8 @@
     python tests/slurm/chaos.py FOLDER [--kills 50] [--every 4] [--seed 0]
 
 Starts a SLURM of its own (up.sh) in FOLDER, scans twelve small patches in one process, then by
-`viamachinae scan --on slurm` under a rain of kill -9 on workers, on Snakemake and on slurmd, in
-as many run folders as the kills last for. After each kill every final file must be absent or
+`viamachinae scan --on slurm` under a rain of kill -9 on workers, jobs, Snakemake and slurmd, in as
+many run folders as the kills last for. After each kill every final file must be absent or
 whole, and as its record has it; a finished scan must have the same bytes as the one without kills.
 Prints the kills as a table.
 """
@@ -32,7 +32,8 @@ from viamachinae.flows.checkpoint import load_checkpoint
 from viamachinae.store.files import file_hash
 from viamachinae.store.records import read_record
 
-KINDS = {"worker": 8, "Snakemake": 1, "slurmd": 1}
+# Of ten kills: a worker has a patch, a job some workers in turn, Snakemake all jobs.
+KINDS = {"worker": 7, "job": 1, "Snakemake": 1, "slurmd": 1}
 # Training that takes most of a job; a checkpoint comes every second.
 EPOCHS = 30
 # So long at most from one kill to the next, if nothing new is written.
@@ -46,25 +47,27 @@ def processes(run: Path, kind: str, slurm: Path) -> dict[int, str]:
     if kind == "slurmd":
         pid = slurm / "run" / "slurmd.pid"
         return {int(pid.read_text()): kind} if pid.is_file() else {}
-    found, children = dict[int, str](), dict[int, int]()
+    jobs, parents, controllers = dict[int, str](), dict[int, int](), dict[int, str]()
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
             parent = int((entry / "stat").read_text().rsplit(")")[1].split()[1])
         except (OSError, IndexError):
             continue
+        pid = int(entry.name)
         if any("spawn_main" in word for word in words):
-            children[int(entry.name)] = parent
+            parents[pid] = parent
         # Of jobs the command names the run; of the controller as well, but not the jobs' target.
         if not any(str(run) in word for word in words):
             continue
-        if kind == "Snakemake" and "snakemake" in words and "--target-jobs" not in words:
-            found[int(entry.name)] = kind
-        if kind == "worker" and "--only" in words:
-            found[int(entry.name)] = words[words.index("--only") + 1]
-        if kind == "worker" and "link" in words:
-            found[int(entry.name)] = "link"
-    return found | {pid: found[parent] for pid, parent in children.items() if parent in found}
+        if "snakemake" in words and "--target-jobs" not in words:
+            controllers[pid] = kind
+        elif "--only" in words:
+            jobs[pid] = words[words.index("--only") + 1]
+        elif "link" in words:
+            jobs[pid] = "link"
+    workers = {pid: jobs[parent] for pid, parent in parents.items() if parent in jobs}
+    return {"Snakemake": controllers, "job": jobs, "worker": workers}[kind]
 
 
 def check_whole(run: Path) -> int:

@@ -21,11 +21,11 @@ LIMIT = 3
 def test_a_training_goes_on_from_where_its_time_was_up(tmp_path: Path) -> None:
     options = patches(1, ("pm_phi",))
     # Longer than a job may take; the only checkpoints are those of SIGTERM.
-    options["train"] |= {"epochs": 1500, "checkpoint_seconds": 3600}
+    options["train"] |= {"epochs": 1200, "checkpoint_seconds": 3600}
     config, whole, out = tmp_path / "sky.yaml", tmp_path / "whole", tmp_path / "slurm"
     config.write_text(yaml.safe_dump(options))
     with subprocess.Popen(viamachinae("scan", config, "--out", whole, "--quiet")) as alone:
-        scan_by_slurm(config, out, "--set-resources", f"train:runtime={LIMIT}", "--retries", "9")
+        scan_by_slurm(config, out, "--set-resources", f"train:runtime={LIMIT}", "--retries", "30")
     assert alone.returncode == 0
     training = [job for job in jobs_of(out) if job["Comment"].startswith("rule_train")]
     *cut_short, last = [job["JobState"] for job in training]

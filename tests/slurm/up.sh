@@ -100,7 +100,7 @@ KillWait=5
 SlurmdTimeout=60
 ReturnToService=2
 SlurmdParameters=config_overrides
-MinJobAge=300
+MinJobAge=3600
 JobRequeue=0
 AccountingStorageType=accounting_storage/$accounting
 $([ "$accounting" != none ] && printf '%s\n' AccountingStorageHost=127.0.0.1 \
