@@ -95,10 +95,10 @@ def check_whole(run: Path) -> int:
 
 
 def kill_one(run: Path, slurm: Path, rng: random.Random) -> str | None:
-    """Kill a process of a random kind; what it was at, or None where there is none."""
+    """Kill a process of a random kind while jobs are at work; what it was at, or None."""
     (kind,) = rng.choices(list(KINDS), list(KINDS.values()))
     there = processes(run, kind, slurm)
-    if not there or not processes(run, "Snakemake", slurm):
+    if not there or not processes(run, "job", slurm):
         return None
     pid = rng.choice(list(there))
     try:
