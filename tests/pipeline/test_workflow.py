@@ -71,6 +71,16 @@ def test_places_that_are_not(small: ScanConfig, tmp_path: Path) -> None:
         run_workflow(small, tmp_path, "moon", [], print)
 
 
+@needs_snakemake
+def test_a_locked_run_is_left_alone(small: ScanConfig, tmp_path: Path) -> None:
+    lock = tmp_path / ".snakemake" / "locks" / "0.output.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("candidates.ecsv")
+    with pytest.raises(BadInputError, match="another Snakemake is at work on it, or was killed"):
+        run_workflow(small, tmp_path, "slurm", [], pytest.fail)
+    assert [path.name for path in tmp_path.iterdir()] == [".snakemake"]
+
+
 def test_a_plan_is_made_once_for_a_configuration(
     small: ScanConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,9 +3,10 @@
     python tests/slurm/chaos.py FOLDER [--kills 50] [--every 4] [--seed 0]
 
 Starts a SLURM of its own (up.sh) in FOLDER, scans twelve small patches in one process, then by
-`viamachinae scan --on slurm` under a rain of kill -9 on workers, on Snakemake and on slurmd. After
-each kill every final file must be absent or whole, and as its record has it; the finished scan
-must have the same bytes as the one without kills. Prints the kills as a table.
+`viamachinae scan --on slurm` under a rain of kill -9 on workers, jobs, Snakemake and slurmd, in as
+many run folders as the kills last for. After each kill every final file must be absent or
+whole, and as its record has it; a finished scan must have the same bytes as the one without kills.
+Prints the kills as a table.
 """
 
 from __future__ import annotations
@@ -31,34 +32,42 @@ from viamachinae.flows.checkpoint import load_checkpoint
 from viamachinae.store.files import file_hash
 from viamachinae.store.records import read_record
 
-KINDS = {"worker": 8, "Snakemake": 1, "slurmd": 1}
-# How long to wait for a process of the kind that is to be killed.
-PATIENCE_S = 20.0
+# Of ten kills: a worker has a patch, a job some workers in turn, Snakemake all jobs.
+KINDS = {"worker": 7, "job": 1, "Snakemake": 1, "slurmd": 1}
+# Training that takes most of a job; a checkpoint comes every second.
+EPOCHS = 30
+# So long at most from one kill to the next, if nothing new is written.
+PATIENCE_S = 60.0
 # Once the rain is over, so many starts must do.
 DRY_STARTS = 3
 
 
-def processes(run: Path, kind: str, slurm: Path) -> list[int]:
-    """Processes of a kind that belong to this run or to this SLURM."""
+def processes(run: Path, kind: str, slurm: Path) -> dict[int, str]:
+    """Processes of a kind that belong to this run or to this SLURM, and what each is at."""
     if kind == "slurmd":
         pid = slurm / "run" / "slurmd.pid"
-        return [int(pid.read_text())] if pid.is_file() else []
-    found, children = [], {}
+        return {int(pid.read_text()): kind} if pid.is_file() else {}
+    jobs, parents, controllers = dict[int, str](), dict[int, int](), dict[int, str]()
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
             parent = int((entry / "stat").read_text().rsplit(")")[1].split()[1])
         except (OSError, IndexError):
             continue
+        pid = int(entry.name)
         if any("spawn_main" in word for word in words):
-            children[int(entry.name)] = parent
+            parents[pid] = parent
         # Of jobs the command names the run; of the controller as well, but not the jobs' target.
-        if any(str(run) in word for word in words):
-            is_controller = "snakemake" in words and "--target-jobs" not in words
-            is_work = "patch" in words or "link" in words
-            if (kind == "Snakemake" and is_controller) or (kind == "worker" and is_work):
-                found.append(int(entry.name))
-    return found + [child for child, parent in children.items() if parent in found]
+        if not any(str(run) in word for word in words):
+            continue
+        if "snakemake" in words and "--target-jobs" not in words:
+            controllers[pid] = kind
+        elif "--only" in words:
+            jobs[pid] = words[words.index("--only") + 1]
+        elif "link" in words:
+            jobs[pid] = "link"
+    workers = {pid: jobs[parent] for pid, parent in parents.items() if parent in jobs}
+    return {"Snakemake": controllers, "job": jobs, "worker": workers}[kind]
 
 
 def check_whole(run: Path) -> int:
@@ -86,65 +95,81 @@ def check_whole(run: Path) -> int:
 
 
 def kill_one(run: Path, slurm: Path, rng: random.Random) -> str | None:
-    """Kill a process of a random kind, some moments after one is there; None if none came.
-
-    Without the wait slurmd, which is always there, would be killed most.
-    """
+    """Kill a process of a random kind while jobs are at work; what it was at, or None."""
     (kind,) = rng.choices(list(KINDS), list(KINDS.values()))
-    patience = time.monotonic() + PATIENCE_S
-    while not processes(run, kind, slurm) and time.monotonic() < patience:
-        time.sleep(0.1)
-    time.sleep(rng.uniform(0, 2))
-    candidates = processes(run, kind, slurm)
-    if not candidates:
+    there = processes(run, kind, slurm)
+    if not there or not processes(run, "job", slurm):
         return None
+    pid = rng.choice(list(there))
     try:
-        os.kill(rng.choice(candidates), signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return None
     if kind == "slurmd":
         time.sleep(1)
         subprocess.run(["slurmd"], check=True)
-    return kind
+    return kind if kind == there[pid] else f"{kind} at {there[pid]}"
+
+
+def writes(run: Path) -> set[tuple[str, int]]:
+    """Every file below the patches and what the workflow is told, with the time of its writing."""
+    found = set()
+    for path in [*run.glob("patches/**/*"), *run.glob("candidates/**/*"), *run.glob("workflow/*")]:
+        try:
+            found.add((str(path), path.stat().st_mtime_ns))
+        except FileNotFoundError:
+            continue  # a temporary name
+    return found
 
 
 @dataclass
 class Storm:
-    """What fell upon a scan, and what was looked at."""
+    """What fell upon a scan, and what was looked at.
+
+    Its clock is the work done, so that kills fall everywhere in it however slow the machine is.
+    """
 
     rng: random.Random
     n_kills: int
-    every_s: float
+    every: int
     kills: Counter[str] = field(default_factory=Counter)
     starts: int = 0
     files_read: int = 0
 
     def rage(self, scan: subprocess.Popen[bytes], run: Path, slurm: Path) -> None:
         """Kill at random moments until the scan has ended or the kills are used up."""
-        while scan.poll() is None:
-            time.sleep(self.rng.uniform(0.25, 2 * self.every_s))
-            if self.kills.total() < self.n_kills and (kind := kill_one(run, slurm, self.rng)):
+        while scan.poll() is None and self.kills.total() < self.n_kills:
+            self._wait(scan, run)
+            if scan.poll() is None and (kind := kill_one(run, slurm, self.rng)):
                 self.kills[kind] += 1
                 self.files_read += check_whole(run)
                 print(f"{self.kills.total()} {kind}", flush=True)
+        scan.wait()
+
+    def _wait(self, scan: subprocess.Popen[bytes], run: Path) -> None:
+        seen, awaited = writes(run), self.rng.randint(0, 2 * self.every)
+        patience = time.monotonic() + PATIENCE_S
+        while scan.poll() is None and time.monotonic() < patience:
+            time.sleep(self.rng.uniform(0, 0.5))
+            if len(writes(run) - seen) >= awaited:
+                return
 
 
 def scan_under_fire(config: Path, run: Path, slurm: Path, storm: Storm) -> None:
     """Start the scan until it ends well, killing meanwhile."""
     words = ["scan", config, "--out", run, "--on", "slurm", "--"]
     dry = 0
-    with (run.parent / "chaos.log").open("w") as log:
+    with run.with_suffix(".log").open("w") as log:
         while dry < DRY_STARTS:
             dry += storm.kills.total() >= storm.n_kills
             storm.starts += 1
-            subprocess.run(viamachinae(*words, "--unlock"), stdout=log, stderr=log, check=False)
-            command = viamachinae(*words, *QUICK, "--retries", "5", *BATCHES)
+            if list(run.glob(".snakemake/locks/*")):
+                subprocess.run(viamachinae(*words, "--unlock"), stdout=log, stderr=log, check=True)
+            command = viamachinae(*words, *QUICK, "--retries", "20", *BATCHES)
             with subprocess.Popen(command, stdout=log, stderr=log) as scan:
                 storm.rage(scan, run, slurm)
-            if scan.returncode == 0 and storm.kills.total() >= storm.n_kills:
-                return
             if scan.returncode == 0:
-                raise SystemExit(f"finished after {storm.kills.total()} kills: kill more often")
+                return
     raise SystemExit(f"{DRY_STARTS} starts without kills did not finish it")
 
 
@@ -153,29 +178,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--every", type=float, default=4.0, help="seconds between kills")
+    parser.add_argument("--every", type=int, default=4, help="files written between kills")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
-    config = folder / "sky.yaml"
-    config.write_text(yaml.safe_dump(patches(scans=("pm_phi",))))
-    whole, killed, slurm = folder / "whole", folder / "killed", folder / "slurm"
+    sky = patches(scans=("pm_phi",))
+    sky["train"]["epochs"] = EPOCHS
+    config, whole, slurm = folder / "sky.yaml", folder / "whole", folder / "slurm"
+    config.write_text(yaml.safe_dump(sky))
     storm = Storm(random.Random(options.seed), options.kills, options.every)
     subprocess.run(viamachinae("scan", config, "--out", whole, "--quiet"), check=True)
+    expected, killed = results(whole), list[Path]()
     subprocess.run([HERE / "up.sh", slurm], check=True)
+    begin = time.monotonic()
     try:
-        scan_under_fire(config, killed, slurm, storm)
+        while storm.kills.total() < storm.n_kills:
+            killed.append(folder / f"killed-{len(killed)}")
+            scan_under_fire(config, killed[-1], slurm, storm)
     finally:
+        minutes = (time.monotonic() - begin) / 60
         subprocess.run([HERE / "down.sh", slurm], check=True)
-    for kind in KINDS:
-        print(f"| kills of a {kind} | {storm.kills[kind]} |")
-    print(f"| starts of the scan | {storm.starts} |")
+    same = all(results(run) == expected for run in killed)
+    for kind, number in sorted(storm.kills.items()):
+        print(f"| kills of a {kind} | {number} |")
+    print(f"| scans | {len(killed)} |")
+    print(f"| starts of them | {storm.starts} |")
     print(f"| files read after kills | {storm.files_read} |")
-    expected = results(whole)
-    same = expected == results(killed)
-    print(f"{len(expected)} files: {'identical' if same else 'DIFFERENT'}")
+    print(f"| minutes | {minutes:.0f} |")
+    print(f"{len(expected)} files of each: {'identical' if same else 'DIFFERENT'}")
     sys.exit(0 if same else 1)
 
 

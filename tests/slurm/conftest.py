@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import yaml
 
 from viamachinae.options import read_config
 from viamachinae.pipeline.scan import scan
+from viamachinae.pipeline.workflow import job_name
 
 HERE = Path(__file__).parent
 ENTRY = "from viamachinae.cli import main; main()"
@@ -80,19 +82,52 @@ def results(run: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.fixture(scope="session")
-def slurm() -> Iterator[Path]:
-    """State folder of a SLURM that runs; it is stopped at the end."""
-    absent = [name for name in ("slurmctld", "slurmd", "munged") if not shutil.which(name)]
+def scan_by_slurm(config: Path, out: Path, *extra: str) -> None:
+    """Scan as a user would, with options for Snakemake."""
+    words = ["scan", config, "--out", out, "--on", "slurm", "--", *QUICK, *extra]
+    ended = subprocess.run(viamachinae(*words), capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "--workflow-profile" in ended.stderr
+
+
+def jobs_of(out: Path) -> list[dict[str, str]]:
+    """What SLURM knows of the jobs of a run, in the order of their submission."""
+    listed = subprocess.run(
+        ["scontrol", "--oneliner", "show", "jobs"], capture_output=True, text=True, check=True
+    )
+    rows = [
+        dict(word.partition("=")[::2] for word in line.split())
+        for line in listed.stdout.splitlines()
+    ]
+    own = [row for row in rows if row.get("JobName", "").startswith(job_name(out))]
+    return sorted(own, key=lambda row: int(row["JobId"]))
+
+
+@contextmanager
+def running(*programs: str, **settings: str) -> Iterator[Path]:
+    """State folder of a SLURM that runs while the block does; up.sh names the settings.
+
+    Skips where it or one of the further programs is absent.
+    """
+    needed = ("slurmctld", "slurmd", "munged", *programs)
+    absent = [name for name in needed if not shutil.which(name)]
     if absent or os.geteuid() != 0 or importlib.util.find_spec("snakemake") is None:
-        pytest.skip("needs slurm-wlm, munge, root and the extra `cluster`")
+        pytest.skip(f"needs root, the extra `cluster` and {', '.join(needed)}")
     # Not below pytest's own folder, into which the user munge cannot look.
     with tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as name:
         try:
-            subprocess.run([HERE / "up.sh", name], check=True, timeout=120)
+            up = [str(HERE / "up.sh"), name]
+            subprocess.run(up, check=True, timeout=120, env={**os.environ, **settings})
             yield Path(name)
         finally:
             subprocess.run([HERE / "down.sh", name], check=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[Path]:
+    """A SLURM without accounting; more cores than GPUs, so that these can be what is short."""
+    with running(FAKE_CORES="4", FAKE_GPUS="2") as folder:
+        yield folder
 
 
 def scan_whole(folder: Path, options: dict[str, Any]) -> tuple[Path, Path]:

@@ -9,16 +9,9 @@ from pathlib import Path
 import pytest
 from astropy.table import Table
 
-from tests.slurm.conftest import BATCHES, QUICK, results, viamachinae
+from tests.slurm.conftest import BATCHES, results, scan_by_slurm, viamachinae
 
 pytestmark = pytest.mark.slurm
-
-
-def scan_by_slurm(config: Path, out: Path, *extra: str) -> None:
-    words = ["scan", config, "--out", out, "--on", "slurm", "--", *QUICK, *extra]
-    ended = subprocess.run(viamachinae(*words), capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    assert "--workflow-profile" in ended.stderr
 
 
 @pytest.mark.usefixtures("slurm")

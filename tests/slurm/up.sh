@@ -2,14 +2,18 @@
 # A real SLURM of one node on loopback, as root, without systemd and without cgroups; own munge key.
 # Needs, on Debian: apt-get install -y --no-install-recommends slurm-wlm munge
 #   up.sh FOLDER        starts it and writes FOLDER/slurm.conf; down.sh FOLDER stops it
-# FAKE_GPUS=2 declares two countable GPUs with nothing behind them.
+# FAKE_GPUS=2 declares two countable GPUs with nothing behind them, FAKE_CORES=4 four cores.
+# ACCOUNTING=1 adds slurmdbd and a MariaDB of its own (Debian's slurmdbd and mariadb-server).
 set -euo pipefail
 folder=$(realpath -m "${1:?folder for its state}")
 gpus=${FAKE_GPUS:-0}
 host=$(hostname -s)
 port=${SLURM_TEST_PORT:-17117}
 # Cores are what the node shares out; memory is declared large enough for every request.
+# (Without --all, nproc counts as many as OMP_NUM_THREADS says.)
+cores=${FAKE_CORES:-$(nproc --all)}
 memory=100000
+accounting=none
 mkdir -p "$folder"/{state,spool,log,run,munge,gpus}
 chmod 755 "$folder"
 
@@ -23,6 +27,44 @@ if ! munge -S "$folder/munge/socket" -n >/dev/null 2>&1; then
   setpriv --reuid=munge --regid=munge --init-groups munged --force --key-file="$key" \
     --socket="$folder/munge/socket" --pid-file="$folder/munge/pid" \
     --log-file="$folder/munge/log" --seed-file="$folder/munge/seed"
+fi
+
+if [ -n "${ACCOUNTING:-}" ]; then
+  accounting=slurmdbd
+  mkdir -p "$folder/sql"
+  chown mysql: "$folder/sql"
+  mariadb-install-db --no-defaults --user=mysql --datadir="$folder/sql/data" --skip-test-db \
+    --auth-root-authentication-method=normal >"$folder/log/sql-install.log" 2>&1
+  mariadbd --no-defaults --user=mysql --datadir="$folder/sql/data" --skip-networking \
+    --socket="$folder/sql/socket" --pid-file="$folder/sql/pid" >"$folder/log/sql.log" 2>&1 &
+  for _ in $(seq 60); do
+    mariadb --no-defaults --socket="$folder/sql/socket" --execute='create database slurm' \
+      2>/dev/null && break
+    sleep 0.5
+  done
+  cat >"$folder/slurmdbd.conf" <<CONF
+AuthType=auth/munge
+AuthInfo=socket=$folder/munge/socket
+DbdHost=$host
+DbdAddr=127.0.0.1
+DbdPort=$((port + 2))
+SlurmUser=root
+StorageType=accounting_storage/mysql
+StorageUser=root
+StorageLoc=slurm
+LogFile=$folder/log/slurmdbd.log
+PidFile=$folder/run/slurmdbd.pid
+CONF
+  chmod 600 "$folder/slurmdbd.conf"
+  mkdir -p /etc/slurm
+  ln -sfn "$folder/slurmdbd.conf" /etc/slurm/
+  # The client library knows a server here by its socket alone.
+  MYSQL_UNIX_PORT=$folder/sql/socket slurmdbd
+  # slurmctld gives up for good where it is not there yet.
+  for _ in $(seq 60); do
+    (: >"/dev/tcp/127.0.0.1/$((port + 2))") 2>/dev/null && break
+    sleep 0.5
+  done
 fi
 
 : >"$folder/gres.conf"
@@ -58,11 +100,13 @@ KillWait=5
 SlurmdTimeout=60
 ReturnToService=2
 SlurmdParameters=config_overrides
-MinJobAge=300
+MinJobAge=3600
 JobRequeue=0
-AccountingStorageType=accounting_storage/none
+AccountingStorageType=accounting_storage/$accounting
+$([ "$accounting" != none ] && printf '%s\n' AccountingStorageHost=127.0.0.1 \
+    "AccountingStoragePort=$((port + 2))" "AccountingStoragePass=$folder/munge/socket")
 $([ "$gpus" -gt 0 ] && echo GresTypes=gpu)
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$memory State=UNKNOWN $([ "$gpus" -gt 0 ] && echo "Gres=gpu:$gpus")
+NodeName=$host NodeAddr=127.0.0.1 CPUs=$cores RealMemory=$memory State=UNKNOWN $([ "$gpus" -gt 0 ] && echo "Gres=gpu:$gpus")
 PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP
 CONF
 # Snakemake's plugin takes SLURM_CONF out of the environment of jobs: the default place must do.
@@ -70,7 +114,8 @@ mkdir -p /etc/slurm
 ln -sfn "$folder"/{slurm,gres,cgroup}.conf /etc/slurm/
 slurmctld
 slurmd
-for _ in $(seq 120); do
+SECONDS=0
+while [ "$SECONDS" -lt 60 ]; do
   state=$(timeout 5 sinfo --noheader --format=%T 2>/dev/null || true)
   case $state in
   idle | mixed | allocated) exit 0 ;;

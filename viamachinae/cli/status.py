@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from viamachinae.cli.arguments import RunArgument, print_json
+from viamachinae.cli.arguments import RunArgument, print_json, say
 
 if TYPE_CHECKING:
     from viamachinae.pipeline.status import Standing
@@ -30,15 +30,18 @@ def status(
     """Show how every patch and stage of a run ended."""
     from viamachinae.pipeline.status import standing
 
-    if as_json:
-        print_json([one.as_row() for one in standing(run)])
-    elif watch:
+    if watch:
         _watch(run)
+        return
+    found = standing(run)
+    if as_json:
+        print_json([one.as_row() for one in found])
+    elif bad and all(one.is_good for one in found):
+        say("nothing ended badly")
     elif bad:
-        found = [one for one in standing(run) if not one.is_good]
-        Console().print(_records(found, tail=True) if found else "all ended well")
+        Console().print(_records([one for one in found if not one.is_good], tail=True))
     else:
-        Console().print(_records(standing(run)), _summary(standing(run)))
+        Console().print(_records(found), _summary(found))
 
 
 def _watch(run: RunArgument) -> None:
@@ -49,7 +52,7 @@ def _watch(run: RunArgument) -> None:
             while True:
                 found = standing(run)
                 live.update(_summary(found), refresh=True)
-                if found and found[-1].record is not None:
+                if all(one.record is not None for one in found):
                     return
                 time.sleep(WATCH_SECONDS)
         except KeyboardInterrupt:
@@ -90,9 +93,9 @@ def _records(found: list[Standing], tail: bool = False) -> Table:
         ],
     }
     shown = {name: values for name, values in columns.items() if any(values)}
-    table = Table()
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in shown:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name in ("patch", "stage", "outcome"))
     for row in zip(*shown.values(), strict=True):
         table.add_row(*row)
     return table

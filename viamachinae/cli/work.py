@@ -70,8 +70,16 @@ def _scan_on(settings: ScanConfig, folder: Path, place: str, extra: list[str]) -
     from viamachinae.pipeline.workflow import run_workflow
 
     listen()
-    if not run_workflow(settings, folder, place, extra, say):
-        say(f"something did not end well; `viamachinae status {folder} --bad` names it")
+    try:
+        is_good = run_workflow(settings, folder, place, extra, say)
+    except KeyboardInterrupt:
+        say("stopped; the same command goes on from here")
+        raise typer.Exit(130) from None
+    if not is_good:
+        say(
+            "something did not end well: see what Snakemake says, and "
+            f"`viamachinae status {folder} --bad`"
+        )
         raise typer.Exit(3)
 
 

@@ -254,8 +254,8 @@ def _lines(work: _Work, prepared: Record, scored: list[Record]) -> Record:
         if not len(left_out):
             return "done", ""
         return "done", (
-            f"{len(left_out)} of {n_scored} scored stars are in no region of interest: fewer than "
-            f"{config.link.roi.n_stars} stars (link.roi.n_stars) move as they do"
+            f"{len(left_out)} of {n_scored} scored stars lie only in windows of fewer than "
+            f"{config.link.roi.n_stars}"
         )
 
     upstream = [prepared, *scored] if usable else scored

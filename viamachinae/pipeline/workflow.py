@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -133,34 +134,60 @@ def run_workflow(config: ScanConfig, out: Path, place: str, extra: Sequence[str]
     Raises
     ------
     BadInputError
-        If the place is unknown, Snakemake is not installed, or the source cannot be used.
+        If the place is unknown, Snakemake is not installed or holds a lock on the run folder, or
+        the source cannot be used.
     """
     where = next((name for name in PLACES if name == place), None)
     if where is None:
         raise BadInputError(f"--on {place}: must be one of {', '.join(PLACES)}")
     if importlib.util.find_spec("snakemake") is None:
         raise BadInputError("--on: needs Snakemake; pip install viamachinae[cluster]")
+    is_idle = bool(_IDLE & set(extra))
+    if not is_idle and "--nolock" not in extra:
+        _refuse_locked(out, where)
     prepare(config, out)
-    if _IDLE & set(extra):
-        return _run(snakemake_command(out, where, extra), say) == 0
+    if is_idle:
+        return _run(snakemake_command(out, where, extra), where, say) == 0
     if where == "slurm" and (left := cancel_leftovers(out)):
         say(f"cancelled the jobs of an earlier run that were still queued: {' '.join(left)}")
-    code = _run(snakemake_command(out, where, extra), say)
-    if code and any(one.stage == "lines" and one.record for one in standing(out)):
-        _run(snakemake_command(out, where, extra, leave_out_failed=True), say)
+    code = _run(snakemake_command(out, where, extra), where, say)
+    # A negative code is the signal that killed it: that says nothing of the patches.
+    if code > 0 and any(one.stage == "lines" and one.record for one in standing(out)):
+        _run(snakemake_command(out, where, extra, leave_out_failed=True), where, say)
     write_status(config, out)
     return all(one.is_good and one.record is not None for one in standing(out))
 
 
-def _run(command: list[str], say: Say) -> int:
+def _refuse_locked(out: Path, place: Place) -> None:
+    """Keep away from the jobs of another Snakemake, which are not to be cancelled."""
+    if any((out / ".snakemake" / "locks").glob("*")):
+        raise BadInputError(
+            f"{out}: another Snakemake is at work on it, or was killed; if none is, unlock it "
+            f"with: viamachinae scan {RunFolder(out).config} --out {out} --on {place} -- --unlock"
+        )
+
+
+def _run(command: list[str], place: Place, say: Say) -> int:
     say(" ".join(command))
     # Jobs find `viamachinae` beside this interpreter.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    process = subprocess.Popen(command, env={**os.environ, "PATH": path})
+    # In a process group of its own it is told once to end, by us, and in the way that suits.
+    process = subprocess.Popen(command, env={**os.environ, "PATH": path}, process_group=0)
     try:
         return process.wait()
     except BaseException:
-        # Snakemake cancels its jobs when it is told to end; killed, it would leave them.
-        process.terminate()
-        process.wait()
+        _stop(process, place)
         raise
+
+
+def _stop(process: subprocess.Popen[bytes], place: Place) -> None:
+    """Make Snakemake end with its jobs, which save their state.
+
+    At SIGINT it cancels what is in SLURM's queue; at SIGTERM it would wait for that. Here it waits
+    for its jobs in any case, so that these are told as well.
+    """
+    if place == "slurm":
+        process.send_signal(signal.SIGINT)
+    else:
+        os.killpg(process.pid, signal.SIGTERM)
+    process.wait()

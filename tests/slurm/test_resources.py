@@ -1,0 +1,56 @@
+"""What the jobs ask of SLURM: time, and what becomes of one that needs more; and GPUs."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.slurm.conftest import jobs_of, patches, results, scan_by_slurm, viamachinae
+
+pytestmark = [pytest.mark.slow, pytest.mark.slurm]
+
+# Minutes of each training job. The profile asks for SIGTERM two minutes before the end; SLURM looks
+# twice a minute, and early: training gets 30 to 60 seconds.
+LIMIT = 3
+
+
+@pytest.mark.usefixtures("slurm")
+def test_a_training_goes_on_from_where_its_time_was_up(tmp_path: Path) -> None:
+    options = patches(1, ("pm_phi",))
+    # Longer than a job may take; the only checkpoints are those of SIGTERM.
+    options["train"] |= {"epochs": 1200, "checkpoint_seconds": 3600}
+    config, whole, out = tmp_path / "sky.yaml", tmp_path / "whole", tmp_path / "slurm"
+    config.write_text(yaml.safe_dump(options))
+    with subprocess.Popen(viamachinae("scan", config, "--out", whole, "--quiet")) as alone:
+        scan_by_slurm(config, out, "--set-resources", f"train:runtime={LIMIT}", "--retries", "30")
+    assert alone.returncode == 0
+    training = [job for job in jobs_of(out) if job["Comment"].startswith("rule_train")]
+    *cut_short, last = [job["JobState"] for job in training]
+    # Neither killed at its limit nor begun anew: each saved its state and ended by itself.
+    assert set(cut_short) == {"FAILED"}
+    assert last == "COMPLETED"
+    assert "going on from a checkpoint" in (out / "workflow/logs/0000.pm_phi.log").read_text()
+    assert results(out) == results(whole)
+
+
+def most_at_once(jobs: list[dict[str, str]]) -> int:
+    """How many of the jobs ran at the same time, at most."""
+    return max(
+        sum(one["StartTime"] <= other["StartTime"] < one["EndTime"] for one in jobs)
+        for other in jobs
+    )
+
+
+@pytest.mark.usefixtures("slurm")
+def test_jobs_that_train_share_out_the_gpus(four: tuple[Path, Path], tmp_path: Path) -> None:
+    """Of four jobs on four cores, two at once: as many as there are GPUs."""
+    config, whole = four
+    scan_by_slurm(config, tmp_path, "--config", "gpus=1", "stars_per_job=1")
+    assert results(tmp_path) == results(whole)
+    asking = [job for job in jobs_of(tmp_path) if "gpu" in job.get("TresPerJob", "")]
+    assert {job["Comment"].partition("_wildcards")[0] for job in asking} == {"rule_train"}
+    assert len(asking) == 4
+    assert most_at_once(asking) == 2
