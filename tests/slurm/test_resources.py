@@ -21,7 +21,7 @@ LIMIT = 3
 def test_a_training_goes_on_from_where_its_time_was_up(tmp_path: Path) -> None:
     options = patches(1, ("pm_phi",))
     # Longer than a job may take; the only checkpoints are those of SIGTERM.
-    options["train"] |= {"epochs": 1200, "checkpoint_seconds": 3600}
+    options["train"] |= {"epochs": 6000, "checkpoint_seconds": 3600}
     # So many epochs on so few stars learn the stars themselves.
     options["train"]["health"] |= {"max_pit_distance": 1.0, "max_outside": 1.0}
     config, whole, out = tmp_path / "sky.yaml", tmp_path / "whole", tmp_path / "slurm"
