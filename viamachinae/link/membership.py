@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit
-from scipy.stats import norm
 
 from viamachinae.link.hough import Bools, Floats, Ints
 from viamachinae.link.members import Members
 from viamachinae.link.streams import LinkedPatch, Protostreams
+from viamachinae.sky import FramePositions, Patch
 
 # Fewer stars than these, or fewer than half of them on the line, fit no mixture.
 MIN_STARS = 20
@@ -29,6 +29,7 @@ MAX_STEPS, TOLERANCE = 200, 1e-4
 NEVER = 1e-6
 # Narrower than these is nothing that Gaia sees of a distant stream: deg and mas/yr.
 LEAST_WIDTH, LEAST_SPREAD = 0.05, 0.1
+HALF_LOG_2_PI = float(0.5 * np.log(2 * np.pi))
 
 
 class LineFrame(NamedTuple):
@@ -78,8 +79,8 @@ def membership(stars: LineFrame, r_deg: float, radius_deg: float, max_width_deg:
     belongs = np.where(stars.on_line, *AT_FIRST)
     for _ in range(MAX_STEPS):
         share = belongs.mean()
-        width = _spread(stars.offset_deg, belongs, 0.0, LEAST_WIDTH)
-        stream = norm.logpdf(stars.offset_deg, 0.0, min(width, max_width_deg))
+        width = _spread(stars.offset_deg, belongs, LEAST_WIDTH)
+        stream = _log_normal(stars.offset_deg, min(width, max_width_deg))
         stream += _motions(stars, belongs) + np.log(share)
         background = even + _motions(stars, 1 - belongs) + np.log1p(-share)
         # Never quite certain, so that neither population loses all its stars.
@@ -116,29 +117,47 @@ def candidate_memberships(
     float64 array of shape (n_members,)
     """
     result = np.full(len(members.candidate), np.nan)
-    for line in best:
-        patch = linked[found.patch[line]].patch
-        own = np.flatnonzero(members.candidate == label[line])
-        star = {name: members.star[name][own] for name in ("ra", "dec", "pmra", "pmdec")}
-        inside = patch.separation_deg(star["ra"], star["dec"]) < patch.evaluation_radius_deg
-        own = own[inside]
-        place = patch.to_frame(*(values[inside] for values in star.values()))
-        theta, r_deg = np.radians(found.theta_deg[line]), float(found.r_deg[line])
-        offset = place.phi * np.sin(theta) - place.lam * np.cos(theta) - r_deg
-        stars = LineFrame(offset, place.pm_phi, place.pm_lam, members.on_line[own])
-        belongs = membership(stars, r_deg, patch.evaluation_radius_deg, max_width_deg)
-        result[own] = np.fmax(result[own], belongs)
+    order = np.argsort(members.candidate, kind="stable")
+    ends = np.searchsorted(members.candidate[order], [label[best], label[best] + 1])
+    for number in np.unique(found.patch[best]):
+        here = np.flatnonzero(found.patch[best] == number)
+        lists = [order[first:last] for first, last in ends[:, here].T]
+        # Into the patch's frame all at once: for each list apart it takes most of the time.
+        rows = np.unique(np.concatenate(lists))
+        patch = linked[number].patch
+        place, inside = _placed(patch, members, rows)
+        for line, own in zip(best[here], lists, strict=True):
+            at = np.searchsorted(rows, own)
+            own, at = own[inside[at]], at[inside[at]]
+            theta, r_deg = np.radians(found.theta_deg[line]), float(found.r_deg[line])
+            offset = place.phi[at] * np.sin(theta) - place.lam[at] * np.cos(theta) - r_deg
+            stars = LineFrame(offset, place.pm_phi[at], place.pm_lam[at], members.on_line[own])
+            belongs = membership(stars, r_deg, patch.evaluation_radius_deg, max_width_deg)
+            result[own] = np.fmax(result[own], belongs)
     return result
+
+
+def _placed(patch: Patch, members: Members, rows: Ints) -> tuple[FramePositions, Bools]:
+    """Members in a patch's frame, and which of them are within its evaluation disc."""
+    ra, dec, pmra, pmdec = (members.star[name][rows] for name in ("ra", "dec", "pmra", "pmdec"))
+    inside = patch.separation_deg(ra, dec) < patch.evaluation_radius_deg
+    return patch.to_frame(ra, dec, pmra, pmdec), inside
 
 
 def _motions(stars: LineFrame, weight: Floats) -> Floats:
     """Ln of the Gaussian density of the proper motions, fitted to weighted stars."""
     total = np.zeros(len(weight))
     for values in (stars.pm_phi, stars.pm_lam):
-        mean = float(np.average(values, weights=weight))
-        total += norm.logpdf(values, mean, _spread(values, weight, mean, LEAST_SPREAD))
+        mean = float(weight @ values / weight.sum())
+        total += _log_normal(values - mean, _spread(values - mean, weight, LEAST_SPREAD))
     return total
 
 
-def _spread(values: Floats, weight: Floats, mean: float, least: float) -> float:
-    return max(least, float(np.sqrt(np.average((values - mean) ** 2, weights=weight))))
+def _spread(residual: Floats, weight: Floats, least: float) -> float:
+    return max(least, float(np.sqrt(weight @ residual**2 / weight.sum())))
+
+
+def _log_normal(residual: Floats, spread: float) -> Floats:
+    """Ln of a Gaussian about zero; scipy's checks would take most of the time."""
+    height: Floats = -0.5 * (residual / spread) ** 2 - (np.log(spread) + HALF_LOG_2_PI)
+    return height
