@@ -109,6 +109,15 @@ def test_centre_is_the_origin(ra: float, dec: float) -> None:
     np.testing.assert_allclose(np.array(frame).ravel(), [0, 0, 3, -4], atol=1e-9)
 
 
+def test_positions_alone_are_those_with_proper_motions() -> None:
+    patch = patch_at(150.0, -40.0)
+    ra, dec = np.array([[140.0, 150.0], [155.0, 190.0]]), np.array([[-45.0, -40.0], [-30.0, -60.0]])
+    phi, lam = patch.offsets(ra, dec)
+    whole = patch.to_frame(ra.ravel(), dec.ravel(), np.ones(4), np.ones(4))
+    np.testing.assert_allclose([phi.ravel(), lam.ravel()], whole[:2], atol=1e-10)
+    np.testing.assert_allclose(patch.sky_points(phi, lam), (ra, dec), atol=1e-10)
+
+
 def test_overlaps_against_pairwise_separations() -> None:
     patches = tile(HealpixTiling())
     centres = SkyCoord(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import astropy.units as u
 import healpy
 import numpy as np
-from astropy.coordinates import ICRS, Galactic, SkyCoord, SkyOffsetFrame
+from astropy.coordinates import ICRS, Galactic, SkyCoord, SkyOffsetFrame, angular_separation
 from numpy.typing import ArrayLike, NDArray
 
 from viamachinae.config import CentreTiling, HealpixTiling, SkyConfig
@@ -125,10 +125,23 @@ class Patch:
             stars.pm_dec.to_value(u.mas / u.yr),
         )
 
+    def offsets(self, ra: ArrayLike, dec: ArrayLike) -> tuple[Array, Array]:
+        """`phi` and `lam` of `to_frame`, deg, without the cost of proper motions."""
+        points = ICRS(np.asarray(ra) * u.deg, np.asarray(dec) * u.deg)
+        place = points.transform_to(SkyOffsetFrame(origin=self.centre))
+        return place.lon.wrap_at(180 * u.deg).deg, place.lat.deg
+
+    def sky_points(self, phi: ArrayLike, lam: ArrayLike) -> tuple[Array, Array]:
+        """`ra` and `dec` of `from_frame`, deg, without the cost of proper motions."""
+        degrees = np.asarray(phi) * u.deg, np.asarray(lam) * u.deg
+        points = SkyOffsetFrame(*degrees, origin=self.centre).transform_to(ICRS())
+        return points.ra.deg, points.dec.deg
+
     def separation_deg(self, ra: ArrayLike, dec: ArrayLike) -> Array:
         """Angular distance of points (deg, shape (n,)) from the centre, deg."""
-        points = SkyCoord(np.asarray(ra) * u.deg, np.asarray(dec) * u.deg)
-        return np.asarray(self.centre.separation(points).deg, dtype=np.float64)
+        centre = np.radians(self.ra), np.radians(self.dec)
+        distance = angular_separation(*centre, np.radians(ra), np.radians(dec))
+        return np.asarray(np.degrees(distance), dtype=np.float64)
 
 
 def patch_id(l_deg: float, b_deg: float) -> str:

@@ -198,9 +198,11 @@ def _by_rank(label: Ints, found: Protostreams) -> Ints:
 
 def _medians(members: Members, values: Floats, n: int) -> Floats:
     """Median of a star column over the line stars of each of `n` candidates."""
-    begin = np.searchsorted(members.candidate[members.on_line], np.arange(1, n))
-    of_each = np.split(values[members.on_line], begin)[:n]
-    return np.array([np.median(one) for one in of_each], dtype=np.float64)
+    owner, own = members.candidate[members.on_line], values[members.on_line]
+    own = own[np.lexsort((own, owner))]
+    begin, end = np.searchsorted(owner, np.arange(n)), np.searchsorted(owner, np.arange(n), "right")
+    middle: Floats = (own[(begin + end - 1) // 2] + own[(begin + end) // 2]) / 2
+    return middle
 
 
 def _middles(
@@ -231,14 +233,12 @@ def _feet(
     patch: Patch, found: Protostreams, lines: Ints, ra: Floats, dec: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """Distance, ra and dec of the points on lines of a patch nearest to given ones, deg."""
-    still = np.zeros(len(lines))
-    x, y, _, _ = patch.to_frame(ra, dec, still, still)
+    x, y = patch.offsets(ra, dec)
     theta, r = np.radians(found.theta_deg[lines]), found.r_deg[lines]
     half = np.sqrt(np.maximum(patch.evaluation_radius_deg**2 - r**2, 0))
     t = np.clip(x * np.cos(theta) + y * np.sin(theta), -half, half)
     foot_x, foot_y = r * np.sin(theta) + t * np.cos(theta), t * np.sin(theta) - r * np.cos(theta)
-    place = patch.from_frame(foot_x, foot_y, still, still)
-    return np.hypot(x - foot_x, y - foot_y), place.ra, place.dec
+    return np.hypot(x - foot_x, y - foot_y), *patch.sky_points(foot_x, foot_y)
 
 
 def _at_edge(

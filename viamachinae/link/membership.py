@@ -19,7 +19,7 @@ from scipy.special import expit
 from viamachinae.link.hough import Bools, Floats, Ints
 from viamachinae.link.members import Members
 from viamachinae.link.streams import LinkedPatch, Protostreams
-from viamachinae.sky import FramePositions, Patch
+from viamachinae.sky import FramePositions
 
 # Fewer stars than these, or fewer than half of them on the line, fit no mixture.
 MIN_STARS = 20
@@ -32,11 +32,13 @@ LEAST_WIDTH, LEAST_SPREAD = 0.05, 0.1
 HALF_LOG_2_PI = float(0.5 * np.log(2 * np.pi))
 
 
-class LineFrame(NamedTuple):
-    """Stars of a patch about a line, arrays of shape (n,).
+class LineFrames(NamedTuple):
+    """Stars of a patch about each of several lines: arrays of shape (n_lines, n_stars).
 
     Attributes
     ----------
+    present : bool array
+        False where a line has fewer stars than the array has room for.
     offset_deg : float64 array
         Distance across the line, with a sign.
     pm_phi, pm_lam : float64 arrays
@@ -44,21 +46,31 @@ class LineFrame(NamedTuple):
     on_line : bool array
     """
 
+    present: Bools
     offset_deg: Floats
     pm_phi: Floats
     pm_lam: Floats
     on_line: Bools
 
+    def of_lines(self, lines: Ints) -> LineFrames:
+        """Those of some of the lines."""
+        motions = self.pm_phi[lines], self.pm_lam[lines]
+        return LineFrames(
+            self.present[lines], self.offset_deg[lines], *motions, self.on_line[lines]
+        )
 
-def membership(stars: LineFrame, r_deg: float, radius_deg: float, max_width_deg: float) -> Floats:
-    """Probability of each star to belong to the stream along a line.
+
+def memberships(
+    stars: LineFrames, r_deg: Floats, radius_deg: float, max_width_deg: float
+) -> Floats:
+    """Probability of each star to belong to the stream along a line; one fit for each line.
 
     Parameters
     ----------
-    stars : LineFrame
-        Each star once.
-    r_deg : float
-        Distance of the line from the centre of the disc.
+    stars : LineFrames
+        Each star of a line once.
+    r_deg : float64 array of shape (n_lines,)
+        Distance of the lines from the centre of the disc.
     radius_deg : float
         Of the disc in which stars are evaluated.
     max_width_deg : float
@@ -66,28 +78,38 @@ def membership(stars: LineFrame, r_deg: float, radius_deg: float, max_width_deg:
 
     Returns
     -------
-    float64 array of shape (n,)
-        NaN where there are too few stars for a fit.
+    float64 array of shape (n_lines, n_stars)
+        NaN where no star is, and where a line has too few stars for a fit.
     """
-    n_on = np.count_nonzero(stars.on_line)
-    if len(stars.on_line) < MIN_STARS or n_on < MIN_STARS / 2:
-        return np.full(len(stars.on_line), np.nan)
-    where = r_deg + stars.offset_deg
+    where = r_deg[:, None] + stars.offset_deg
     chord = 2 * np.sqrt(np.maximum(radius_deg**2 - where**2, 0))
     with np.errstate(divide="ignore"):
         even = np.log(chord / (np.pi * radius_deg**2))
     belongs = np.where(stars.on_line, *AT_FIRST)
+    n_on = np.count_nonzero(stars.on_line & stars.present, axis=1)
+    enough = (np.count_nonzero(stars.present, axis=1) >= MIN_STARS) & (n_on >= MIN_STARS / 2)
+    fitting = np.flatnonzero(enough)
     for _ in range(MAX_STEPS):
-        share = belongs.mean()
-        width = _spread(stars.offset_deg, belongs, LEAST_WIDTH)
-        stream = _log_normal(stars.offset_deg, min(width, max_width_deg))
-        stream += _motions(stars, belongs) + np.log(share)
-        background = even + _motions(stars, 1 - belongs) + np.log1p(-share)
-        # Never quite certain, so that neither population loses all its stars.
-        before, belongs = belongs, np.clip(expit(stream - background), NEVER, 1 - NEVER)
-        if np.abs(belongs - before).max() < TOLERANCE:
+        own = stars.of_lines(fitting)
+        after = _step(own, even[fitting], belongs[fitting], max_width_deg)
+        moved = np.abs(after - belongs[fitting]).max(axis=1, where=own.present, initial=0)
+        belongs[fitting] = after
+        fitting = fitting[moved >= TOLERANCE]
+        if not len(fitting):
             break
-    return belongs
+    return np.where(stars.present & enough[:, None], belongs, np.nan)
+
+
+def _step(stars: LineFrames, even: Floats, belongs: Floats, max_width_deg: float) -> Floats:
+    """One step of expectation maximisation; `even` is ln of the background's density in place."""
+    inside, outside = belongs * stars.present, (1 - belongs) * stars.present
+    share = inside.sum(axis=1, keepdims=True) / stars.present.sum(axis=1, keepdims=True)
+    width = np.minimum(_spread(stars.offset_deg, inside, LEAST_WIDTH), max_width_deg)
+    stream = _log_normal(stars.offset_deg, width) + _motions(stars, inside) + np.log(share)
+    background = even + _motions(stars, outside) + np.log1p(-share)
+    # Never quite certain, so that neither population loses all its stars.
+    clipped: Floats = np.clip(expit(stream - background), NEVER, 1 - NEVER)
+    return clipped
 
 
 def candidate_memberships(
@@ -121,43 +143,55 @@ def candidate_memberships(
     ends = np.searchsorted(members.candidate[order], [label[best], label[best] + 1])
     for number in np.unique(found.patch[best]):
         here = np.flatnonzero(found.patch[best] == number)
-        lists = [order[first:last] for first, last in ends[:, here].T]
-        # Into the patch's frame all at once: for each list apart it takes most of the time.
-        rows = np.unique(np.concatenate(lists))
+        rows, line = _rows_of_lines(order, ends[:, here])
         patch = linked[number].patch
-        place, inside = _placed(patch, members, rows)
-        for line, own in zip(best[here], lists, strict=True):
-            at = np.searchsorted(rows, own)
-            own, at = own[inside[at]], at[inside[at]]
-            theta, r_deg = np.radians(found.theta_deg[line]), float(found.r_deg[line])
-            offset = place.phi[at] * np.sin(theta) - place.lam[at] * np.cos(theta) - r_deg
-            stars = LineFrame(offset, place.pm_phi[at], place.pm_lam[at], members.on_line[own])
-            belongs = membership(stars, r_deg, patch.evaluation_radius_deg, max_width_deg)
-            result[own] = np.fmax(result[own], belongs)
+        ra, dec, pmra, pmdec = (members.star[key][rows] for key in ("ra", "dec", "pmra", "pmdec"))
+        inside = patch.separation_deg(ra, dec) < patch.evaluation_radius_deg
+        rows, line = rows[inside], line[inside]
+        place = patch.to_frame(ra[inside], dec[inside], pmra[inside], pmdec[inside])
+        theta, r_deg = np.radians(found.theta_deg[best[here]]), found.r_deg[best[here]]
+        offset = place.phi * np.sin(theta[line]) - place.lam * np.cos(theta[line]) - r_deg[line]
+        frames = _frames(line, len(here), offset, place, members.on_line[rows])
+        belongs = memberships(frames, r_deg, patch.evaluation_radius_deg, max_width_deg)
+        result[rows] = np.fmax(result[rows], belongs[frames.present])
     return result
 
 
-def _placed(patch: Patch, members: Members, rows: Ints) -> tuple[FramePositions, Bools]:
-    """Members in a patch's frame, and which of them are within its evaluation disc."""
-    ra, dec, pmra, pmdec = (members.star[name][rows] for name in ("ra", "dec", "pmra", "pmdec"))
-    inside = patch.separation_deg(ra, dec) < patch.evaluation_radius_deg
-    return patch.to_frame(ra, dec, pmra, pmdec), inside
+def _rows_of_lines(order: Ints, ends: Ints) -> tuple[Ints, Ints]:
+    """Members of the candidates of lines, by line, and the line of each."""
+    lists = [order[first:last] for first, last in ends.T]
+    return np.concatenate(lists), np.repeat(np.arange(len(lists)), [len(one) for one in lists])
 
 
-def _motions(stars: LineFrame, weight: Floats) -> Floats:
+def _frames(
+    line: Ints, n_lines: int, offset: Floats, place: FramePositions, on: Bools
+) -> LineFrames:
+    """Stars that stand line by line, with a row for each line."""
+    n_stars = np.bincount(line, minlength=n_lines)
+    present: Bools = np.arange(n_stars.max(initial=0)) < n_stars[:, None]
+    table, flag = np.zeros((3, *present.shape)), np.zeros(present.shape, dtype=np.bool_)
+    table[:, present], flag[present] = (offset, place.pm_phi, place.pm_lam), on
+    across, pm_phi, pm_lam = table
+    return LineFrames(present, across, pm_phi, pm_lam, flag)
+
+
+def _motions(stars: LineFrames, weight: Floats) -> Floats:
     """Ln of the Gaussian density of the proper motions, fitted to weighted stars."""
-    total = np.zeros(len(weight))
+    total = np.zeros(weight.shape)
     for values in (stars.pm_phi, stars.pm_lam):
-        mean = float(weight @ values / weight.sum())
+        mean = (weight * values).sum(axis=1, keepdims=True) / weight.sum(axis=1, keepdims=True)
         total += _log_normal(values - mean, _spread(values - mean, weight, LEAST_SPREAD))
     return total
 
 
-def _spread(residual: Floats, weight: Floats, least: float) -> float:
-    return max(least, float(np.sqrt(weight @ residual**2 / weight.sum())))
+def _spread(residual: Floats, weight: Floats, least: float) -> Floats:
+    """Standard deviation of the weighted stars of each line, shape (n_lines, 1)."""
+    square = (weight * residual**2).sum(axis=1, keepdims=True)
+    spread: Floats = np.maximum(least, np.sqrt(square / weight.sum(axis=1, keepdims=True)))
+    return spread
 
 
-def _log_normal(residual: Floats, spread: float) -> Floats:
+def _log_normal(residual: Floats, spread: Floats) -> Floats:
     """Ln of a Gaussian about zero; scipy's checks would take most of the time."""
     height: Floats = -0.5 * (residual / spread) ** 2 - (np.log(spread) + HALF_LOG_2_PI)
     return height

@@ -201,9 +201,7 @@ def _line_points(found: Protostreams, patches: Sequence[Patch]) -> tuple[Floats,
         half = np.sqrt(np.maximum(patch.evaluation_radius_deg**2 - r**2, 0))
         t = half * np.linspace(-1, 1, CHORD_POINTS)
         x, y = r * np.sin(theta) + t * np.cos(theta), t * np.sin(theta) - r * np.cos(theta)
-        still = np.zeros(x.size)
-        sky = patch.from_frame(x.ravel(), y.ravel(), still, still)
-        ra[here], dec[here] = sky.ra.reshape(x.shape), sky.dec.reshape(x.shape)
+        ra[here], dec[here] = patch.sky_points(x, y)
     return ra, dec
 
 
@@ -215,11 +213,8 @@ def _lines_agree(
     # The points inside are one run, for both discs are convex; its ends make the chord.
     begin = np.argmax(inside, axis=1)
     end = CHORD_POINTS - 1 - np.argmax(inside[:, ::-1], axis=1)
-    row = np.tile(np.arange(len(a)), 2)
-    ends = row, np.concatenate([begin, end])
-    still = np.zeros(len(row))
-    phi, lam, _, _ = here.to_frame(ra[ends], dec[ends], still, still)
-    (x0, x1), (y0, y1) = phi.reshape(2, len(a)), lam.reshape(2, len(a))
+    ends = np.arange(len(a)), np.stack([begin, end])
+    (x0, x1), (y0, y1) = here.offsets(ra[ends], dec[ends])
     theta = np.radians(found.theta_deg[a])
     sin, cos = np.sin(theta), np.cos(theta)
     dx, dy = x1 - x0, y1 - y0
