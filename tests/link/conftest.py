@@ -66,7 +66,8 @@ def choose() -> Choose:
     """ROIs of a patch from lists of stars: (scan, signal region, rows of the stars, best first).
 
     The other proper motion of a list's stars may span less than 3 mas/yr only: every list then
-    gives the one ROI whose window holds them all, and maybe its neighbours.
+    gives the one ROI whose window holds them all, and maybe its neighbours. An ROI may keep all
+    stars of its window, `n_stars` of them.
     """
 
     def rois(stars: Table, lists: list[tuple[str, float, Floats]], config: LinkConfig) -> Rois:
@@ -81,6 +82,8 @@ def choose() -> Choose:
                     "log_ratio": np.concatenate([np.linspace(2, 1, len(r)) for _, r in parts]),
                 }
             )
+        whole = {"max_share": 1.0, "min_stars": config.roi.n_stars}
+        config = config.model_copy(update={"roi": config.roi.model_copy(update=whole)})
         return regions_of_interest(stars, scores, config, hough_plane(config.lines, 10.0))
 
     return rois

@@ -17,7 +17,7 @@ from viamachinae.link.protoclusters import (
 from viamachinae.link.roi import regions_of_interest
 from viamachinae.sky import Patch
 
-CONFIG = LinkConfig.model_validate({"roi": {"n_stars": 60}, "protoclusters": {"min_sigma": 8.0}})
+CONFIG = LinkConfig.model_validate({"roi": {"n_stars": 60}})
 PLANE = hough_plane(CONFIG.lines, 10.0)
 PATCH = Patch("here", 150.0, 30.0, 15.0, 10.0)
 
@@ -50,8 +50,11 @@ def in_one_window(rois, window):
             )
         ]
     )
+    entries = rois.entries(np.flatnonzero(at))
     return rois._replace(
-        lines=rois.lines.filter(at), **{n: getattr(rois, n)[at] for n in rois._fields[1:]}
+        lines=rois.lines.filter(at),
+        begin=np.append(0, np.cumsum(np.diff(rois.begin)[at])),
+        **{name: getattr(rois, name)[entries] for name in rois._fields[2:]},
     )
 
 
@@ -66,11 +69,12 @@ def test_two_regions_that_share_a_line_merge_and_gain(sky, choose) -> None:
     assert sorted(merged.rois) == [0, 1]
     assert merged.sigma > max(rois.lines["sigma"].to_pylist())
     # What the sum of counts gave is what the line finder gives for the lists put together.
-    x, y = rois.phi[merged.rois].ravel(), rois.lam[merged.rois].ravel()
+    entries = rois.entries(merged.rois)
+    x, y = rois.phi[entries], rois.lam[entries]
     alone = find_lines(PLANE, x, y, np.zeros(120, dtype=np.int64), 1)
     assert merged.sigma == pytest.approx(alone.sigma[0])
     assert (merged.theta_deg, merged.r_deg) == (alone.theta_deg[0], alone.r_deg[0])
-    np.testing.assert_array_equal(merged.on_line.ravel(), alone.on_line)
+    np.testing.assert_array_equal(merged.on_line, alone.on_line)
 
 
 def test_regions_of_two_scans_merge(sky, choose) -> None:

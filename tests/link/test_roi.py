@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from astropy.table import Table
 
 from viamachinae.config import LinkConfig, RoiConfig
 from viamachinae.errors import BadInputError
 from viamachinae.link.hough import hough_plane
+from viamachinae.link.lines import find_lines
 from viamachinae.link.roi import LINES_SCHEMA, choose_stars, regions_of_interest, rows_of
 
-CONFIG = LinkConfig(roi=RoiConfig(window_masyr=2.0, stride_masyr=1.0, n_stars=10))
+# Windows that are narrow, and lists that may be all of their stars.
+ROI = {"window_masyr": 2.0, "stride_masyr": 1.0, "n_stars": 10, "max_share": 1.0, "min_stars": 10}
+CONFIG = LinkConfig(roi=RoiConfig(**ROI))
 
 
 def choose(pm, log_ratio, source_id=None, **options):
     source_id = np.arange(len(pm)) if source_id is None else source_id
-    options = {"window_masyr": 2.0, "stride_masyr": 1.0, "n_stars": 10, **options}
-    return choose_stars(np.asarray(pm), np.asarray(log_ratio), source_id, RoiConfig(**options))
+    config = RoiConfig(**{**ROI, **options})
+    return choose_stars(np.asarray(pm), np.asarray(log_ratio), source_id, config)
 
 
 def test_windows_are_half_open_at_multiples_of_the_stride_and_full() -> None:
@@ -47,8 +53,26 @@ def test_unscored_stars_are_never_chosen() -> None:
     np.testing.assert_array_equal(stars[0], [2, *range(11, 2, -1)])
     log_ratio[2] = np.nan
     windows, stars = choose(np.zeros(12), log_ratio)
-    assert windows.shape == (0,)
-    assert stars.shape == (0, 10)
+    assert (windows, stars) == ([], [])
+
+
+def test_a_list_is_at_most_a_share_of_its_window_and_not_too_short() -> None:
+    # Windows [-1, 1) and [0, 2) hold 30 stars, [9, 11) and [10, 12) hold 23.
+    pm, score = [0.5] * 30 + [10.5] * 23, np.arange(53.0)
+    options = {"n_stars": 100, "max_share": 0.5, "min_stars": 11}
+    windows, stars = choose(pm, score, **options)
+    assert windows == [-1.0, 0.0, 9.0, 10.0]
+    assert [list(one) for one in stars] == [list(range(29, 14, -1))] * 2 + [
+        list(range(52, 41, -1))
+    ] * 2
+    assert choose(pm, score, **{**options, "min_stars": 12})[0] == [-1.0, 0.0]
+    assert choose(pm, score, **{**options, "min_stars": 16})[0] == []
+    assert [len(one) for one in choose(pm, score, **{**options, "n_stars": 12})[1]] == [
+        12,
+        12,
+        11,
+        11,
+    ]
 
 
 @pytest.fixture
@@ -93,9 +117,27 @@ def test_every_region_and_window_of_both_scans_gives_one_row(hand_made) -> None:
         *[("pm_phi", 0.0, w) for w in windows_lam],
     ]
     assert rois.source_id.dtype == np.int64
-    assert rois.source_id.shape == (8, 10)
-    np.testing.assert_array_equal(rois.source_id[1], 2**60 + np.arange(10))
-    np.testing.assert_array_equal(rois.source_id[2], 2**60 + np.arange(10, 20))
+    np.testing.assert_array_equal(rois.begin, np.arange(0, 90, 10))
+    lists = rois.source_id.reshape(8, 10)
+    np.testing.assert_array_equal(lists[1], 2**60 + np.arange(10))
+    np.testing.assert_array_equal(lists[2], 2**60 + np.arange(10, 20))
+    np.testing.assert_array_equal(rois.entries(np.array([2, 0]))[[0, 19]], [20, 9])
+
+
+def test_lists_of_different_length_have_the_lines_that_they_have_alone(hand_made) -> None:
+    stars, scores = hand_made
+    plane = hough_plane(CONFIG.lines, 10.0)
+    shorter = scores["pm_lam"].filter(pc.less(scores["pm_lam"]["region"], -5.0))[:19]
+    config = LinkConfig(roi=RoiConfig(**{**ROI, "n_stars": 20}))
+    rois = regions_of_interest(stars, {**scores, "pm_lam": shorter}, config, plane)
+    assert np.diff(rois.begin).tolist() == [10, 19, 19, 20]
+    for row, (first, last) in enumerate(pairwise(rois.begin)):
+        x, y = rois.phi[first:last], rois.lam[first:last]
+        alone = find_lines(plane, x, y, np.zeros(last - first, dtype=np.int64), 1)
+        assert rois.lines["sigma"][row].as_py() == alone.sigma[0]
+        np.testing.assert_array_equal(rois.on_line[first:last], alone.on_line)
+        on_line = rois.pm_lam[first:last][alone.on_line]
+        assert rois.lines["pm_lam_std"][row].as_py() == pytest.approx(on_line.std())
 
 
 def test_a_row_describes_its_line(hand_made) -> None:
@@ -111,7 +153,7 @@ def test_a_row_describes_its_line(hand_made) -> None:
     assert row["pm_phi_std"] == pytest.approx(0, abs=1e-12)
     assert row["pm_lam_mean"] == pytest.approx(np.mean(stars["pm_lam"][:10]))
     assert row["pm_lam_std"] == pytest.approx(np.std(stars["pm_lam"][:10]))
-    assert rois.on_line[1].all()
+    assert rois.on_line[rois.entries(np.array([1]))].all()
 
 
 def test_the_order_of_the_tables_does_not_matter(hand_made, rng) -> None:
@@ -132,7 +174,8 @@ def test_no_scores_give_no_rois(hand_made) -> None:
         rois = regions_of_interest(catalogue, given, CONFIG, plane)
         assert rois.lines.schema.equals(LINES_SCHEMA)
         assert len(rois.lines) == 0
-        assert rois.source_id.shape == rois.on_line.shape == (0, 10)
+        assert rois.source_id.shape == rois.on_line.shape == (0,)
+        assert rois.begin.tolist() == [0]
 
 
 def test_a_score_without_a_star_is_bad_input(hand_made) -> None:

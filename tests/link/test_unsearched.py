@@ -9,7 +9,7 @@ from viamachinae.link.hough import hough_plane
 from viamachinae.link.roi import regions_of_interest
 from viamachinae.link.unsearched import unsearched
 
-CONFIG = LinkConfig(roi=RoiConfig(window_masyr=2.0, stride_masyr=1.0, n_stars=10))
+CONFIG = LinkConfig(roi=RoiConfig(window_masyr=2.0, max_share=1.0, min_stars=10))
 
 
 def sky() -> tuple[Table, dict[str, pa.Table]]:
@@ -42,7 +42,7 @@ def test_stars_that_move_as_few_do_are_named() -> None:
 
 def test_without_a_window_all_are_left_out() -> None:
     stars, scores = sky()
-    config = LinkConfig(roi=RoiConfig(window_masyr=2.0, n_stars=40))
+    config = LinkConfig(roi=RoiConfig(window_masyr=2.0, min_stars=40))
     rois = regions_of_interest(stars, scores, config, hough_plane(config.lines, 5.0))
     left_out, n_scored = unsearched(stars, scores, rois.lines, config.roi)
     assert len(left_out) == n_scored == 46

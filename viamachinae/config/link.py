@@ -12,8 +12,12 @@ class RoiConfig(Model):
 
     window_masyr: Positive = Field(6.0, description="Width of the window, mas/yr (VM1).")
     stride_masyr: Positive = Field(1.0, description="Step between windows, mas/yr (VM1).")
-    n_stars: int = Field(
-        100, ge=10, description="Stars of highest R kept (VM1); windows with fewer are left out."
+    n_stars: int = Field(100, ge=10, description="Stars of highest R kept (VM1).")
+    max_share: Fraction = Field(
+        0.5, gt=0, description="Stars kept, as a share of those in the window, at most (ours)."
+    )
+    min_stars: int = Field(
+        20, ge=10, description="Windows of which fewer would be kept are left out (ours)."
     )
 
 

@@ -16,7 +16,7 @@ from viamachinae.score.features import OTHER_PM
 
 def roi_lists(
     stars: Table, scores: Mapping[Scan, pa.Table], lines: pa.Table, rois: Ints, config: RoiConfig
-) -> Ints:
+) -> list[Ints]:
     """The stars of regions of interest of a patch, as `regions_of_interest` chose them.
 
     Parameters
@@ -34,8 +34,8 @@ def roi_lists(
 
     Returns
     -------
-    int64 array of shape (n, config.n_stars)
-        Row in `stars` of each star, best first.
+    list of n int64 arrays
+        Row in `stars` of each star of a region, best first.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def roi_lists(
     """
     scan = np.array(lines["scan"].to_pylist(), dtype=np.str_)[rois]
     region, window = (np.asarray(lines[name])[rois] for name in ("region", "window"))
-    chosen = np.empty((len(rois), config.n_stars), dtype=np.int64)
+    chosen = dict[int, Ints]()
     for name, table in scores.items():
         edges, source_id, log_ratio = (
             np.asarray(table[column]) for column in ("region", "source_id", "log_ratio")
@@ -58,6 +58,5 @@ def roi_lists(
             other_pm = np.asarray(stars[OTHER_PM[name]], dtype=np.float64)[row]
             windows, best = choose_stars(other_pm, log_ratio[inside], ids, config)
             for here in np.flatnonzero((scan == name) & (region == edge)):
-                (at,) = np.flatnonzero(windows == window[here])
-                chosen[here] = row[best[at]]
-    return chosen
+                chosen[int(here)] = row[best[windows.index(window[here])]]
+    return [chosen[number] for number in range(len(rois))]

@@ -13,6 +13,7 @@ Equal significances are decided by the lower row of the ROI, so that the result 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,8 +56,8 @@ class Cluster(NamedTuple):
         Rows of the ROIs, the seed first.
     theta_deg, r_deg, sigma : float
         The line, deg, and its significance.
-    on_line : bool array of shape (n_rois, n_stars)
-        Whether each entry of their lists lies on the line.
+    on_line : bool array of shape (n_entries,)
+        Whether each entry of their lists, one after the other, lies on the line.
     """
 
     rois: Ints
@@ -109,7 +110,7 @@ def find_protoclusters(rois: Rois, plane: HoughPlane, config: LinkConfig) -> pa.
         `roi` lists the rows of the ROIs, seed first; `source_id` each star of their lists once,
         ascending, with `on_line` and its largest `log_ratio` in these ROIs.
     """
-    usable = np.ones(len(rois.source_id), dtype=np.bool_)
+    usable = np.ones(len(rois.lines), dtype=np.bool_)
     if config.clumps.veto:
         usable = np.asarray(rois.lines["clump_share"]) <= config.clumps.max_share
     clusters = [
@@ -166,12 +167,11 @@ def grow_clusters(
 
 
 def _pool(rois: Rois, plane: HoughPlane) -> _Pool:
-    n_rois, n_stars = rois.source_id.shape
-    one_list = np.zeros(n_stars, dtype=np.int64)
+    n_rois = len(rois.lines)
     counts = np.empty((n_rois, *plane.shape), dtype=np.int32)
-    for roi in range(n_rois):
-        curves = hough_curves(plane, rois.phi[roi], rois.lam[roi])
-        counts[roi] = box_counts(plane, curves, one_list, 1)[0]
+    for roi, (first, last) in enumerate(pairwise(rois.begin)):
+        curves = hough_curves(plane, rois.phi[first:last], rois.lam[first:last])
+        counts[roi] = box_counts(plane, curves, np.zeros(last - first, dtype=np.int64), 1)[0]
     named = zip(rois.lines["scan"].to_pylist(), rois.lines["region"].to_pylist(), strict=True)
     numbers: dict[tuple[str, float], int] = {}
     origin = [numbers.setdefault(name, len(numbers)) for name in named]
@@ -186,7 +186,8 @@ def _pool(rois: Rois, plane: HoughPlane) -> _Pool:
 def _grow(seed: int, rois: Rois, plane: HoughPlane, pool: _Pool, max_pm_distance: float) -> Cluster:
     """The cluster of a seed: the best partner joins as long as the line gains from it."""
     theta, r, sigma = (rois.lines[name][seed].as_py() for name in ("theta", "r", "sigma"))
-    cluster = Cluster(np.array([seed]), theta, r, sigma, rois.on_line[[seed]])
+    members = np.array([seed])
+    cluster = Cluster(members, theta, r, sigma, rois.on_line[rois.entries(members)])
     counts = pool.counts[seed]
     while len(partners := _partners(cluster, rois, pool, max_pm_distance)):
         merged = _merge_each(plane, counts, pool.counts, partners)
@@ -196,15 +197,15 @@ def _grow(seed: int, rois: Rois, plane: HoughPlane, pool: _Pool, max_pm_distance
         members = np.append(cluster.rois, partners[best])
         counts = counts + pool.counts[partners[best]]
         theta_cell, r_cell = merged.theta_cell[best], merged.r_cell[best]
-        curves = hough_curves(plane, rois.phi[members].ravel(), rois.lam[members].ravel())
-        n = len(curves.lowest)
-        on_line = curves.enters(np.full(n, theta_cell), np.full(n, r_cell))
+        entries = rois.entries(members)
+        curves = hough_curves(plane, rois.phi[entries], rois.lam[entries])
+        cell = np.full(len(entries), theta_cell), np.full(len(entries), r_cell)
         cluster = Cluster(
             members,
             float(plane.theta_deg[theta_cell]),
             float(plane.r_deg[r_cell]),
             float(merged.sigma[best]),
-            on_line.reshape(len(members), -1),
+            curves.enters(*cell),
         )
     return cluster
 
@@ -223,7 +224,8 @@ def _partners(cluster: Cluster, rois: Rois, pool: _Pool, max_pm_distance: float)
 
 def _line_pm(cluster: Cluster, rois: Rois) -> Floats:
     """pm_phi and pm_lam of the entries on a cluster's line, shape (n_line, 2), mas/yr."""
-    return np.column_stack([pm[cluster.rois][cluster.on_line] for pm in (rois.pm_phi, rois.pm_lam)])
+    on_line = rois.entries(cluster.rois)[cluster.on_line]
+    return np.column_stack([rois.pm_phi[on_line], rois.pm_lam[on_line]])
 
 
 def _merge_each(plane: HoughPlane, counts: Counts, others: Counts, partners: Ints) -> Peaks:
@@ -237,12 +239,13 @@ def _merge_each(plane: HoughPlane, counts: Counts, others: Counts, partners: Int
 
 def _row(cluster: Cluster, rois: Rois) -> dict[str, Any]:
     """A cluster as a row of `PROTOCLUSTERS_SCHEMA`, but for its numbers."""
+    entries = rois.entries(cluster.rois)
     source_id, first, star = np.unique(
-        rois.source_id[cluster.rois], return_index=True, return_inverse=True
+        rois.source_id[entries], return_index=True, return_inverse=True
     )
     log_ratio = np.full(len(source_id), -np.inf)
-    np.maximum.at(log_ratio, star.ravel(), rois.log_ratio[cluster.rois].ravel())
-    on_line = cluster.on_line.ravel()[first]
+    np.maximum.at(log_ratio, star, rois.log_ratio[entries])
+    on_line = cluster.on_line[first]
     pm = _line_pm(cluster, rois)
     moments = {
         f"{name}_{moment}": float(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -45,15 +46,18 @@ class Rois(NamedTuple):
         (theta, r, sigma_L, stars on it), mean and standard deviation of the proper motions of
         the stars on the line, the largest share of these in a disc of the size of a clump. An
         ROI is known by its row.
-    source_id : int64 array of shape (n_rois, n_stars)
-        The stars of highest score, best first.
-    phi, lam, pm_phi, pm_lam, log_ratio : float64 arrays of shape (n_rois, n_stars)
+    begin : int64 array of shape (n_rois + 1,)
+        The stars of ROI i are the entries from begin[i] to begin[i + 1], best first.
+    source_id : int64 array of shape (n_entries,)
+        The stars of highest score of each ROI, one ROI after the other.
+    phi, lam, pm_phi, pm_lam, log_ratio : float64 arrays of shape (n_entries,)
         Of these stars: deg, mas/yr, and log of the score in the signal region.
-    on_line : bool array of shape (n_rois, n_stars)
-        Whether the star lies on the ROI's line.
+    on_line : bool array of shape (n_entries,)
+        Whether the star lies on its ROI's line.
     """
 
     lines: pa.Table
+    begin: Ints
     source_id: Ints
     phi: Floats
     lam: Floats
@@ -62,13 +66,19 @@ class Rois(NamedTuple):
     log_ratio: Floats
     on_line: Bools
 
+    def entries(self, rois: Ints) -> Ints:
+        """The entries of some ROIs, one after the other."""
+        runs = [np.arange(self.begin[roi], self.begin[roi + 1]) for roi in rois]
+        return np.concatenate([np.empty(0, dtype=np.int64), *runs])
+
 
 class _Chosen(NamedTuple):
-    """ROIs of a scan: edges of shape (n_rois,), star rows and scores (n_rois, n_stars)."""
+    """ROIs of a scan: scan, edges and number of stars, then star rows and scores of all."""
 
     scan: list[Scan]
     region: Floats
     window: Floats
+    n_stars: Ints
     row: Ints
     log_ratio: Floats
 
@@ -101,34 +111,31 @@ def regions_of_interest(
         If the scores name a star that `stars` lacks.
     """
     chosen = [_choose_in_scan(stars, scan, table, config.roi) for scan, table in scores.items()]
-    none = _Chosen([], np.empty(0), np.empty(0), *_no_stars(config.roi.n_stars))
-    region, window, row, log_ratio = (
-        np.concatenate([getattr(c, name) for c in (*chosen, none)])
-        for name in ("region", "window", "row", "log_ratio")
+    whole, real = np.empty(0, dtype=np.int64), np.empty(0)
+    none = _Chosen([], real, real, whole, whole, real)
+    region, window, n_stars, row, log_ratio = (
+        np.concatenate([getattr(c, name) for c in (*chosen, none)]) for name in _Chosen._fields[1:]
     )
     column = {
         name: np.asarray(stars[name], dtype=np.float64)[row]
         for name in ("phi", "lam", "pm_phi", "pm_lam")
     }
-    sets = np.repeat(np.arange(len(row)), config.roi.n_stars)
-    found = find_lines(plane, column["phi"].ravel(), column["lam"].ravel(), sets, len(row))
-    on_line = found.on_line.reshape(row.shape)
+    roi = np.repeat(np.arange(len(n_stars)), n_stars)
+    found = find_lines(plane, column["phi"], column["lam"], roi, len(n_stars))
     edges = {"scan": [s for c in chosen for s in c.scan], "region": region, "window": window}
     moments = {
         f"{name}_{moment}": value
         for name in ("pm_phi", "pm_lam")
-        for moment, value in zip(("mean", "std"), _moments(column[name], on_line), strict=True)
+        for moment, value in zip(("mean", "std"), _moments(column[name], roi, found), strict=True)
     }
-    clumps = _clump_shares(column["phi"], column["lam"], on_line, config.clumps.radius_deg)
+    begin = np.concatenate([[0], np.cumsum(n_stars)])
+    points = np.stack([column["phi"], column["lam"]], axis=-1)
+    clumps = _clump_shares(points, begin, found.on_line, config.clumps.radius_deg)
     lines = pa.table(
         {**edges, **_line_columns(found), **moments, "clump_share": clumps}, schema=LINES_SCHEMA
     )
     source_id = np.asarray(stars["source_id"], dtype=np.int64)[row]
-    return Rois(lines, source_id, **column, log_ratio=log_ratio, on_line=on_line)
-
-
-def _no_stars(n_stars: int) -> tuple[Ints, Floats]:
-    return np.empty((0, n_stars), dtype=np.int64), np.empty((0, n_stars))
+    return Rois(lines, begin, source_id, **column, log_ratio=log_ratio, on_line=found.on_line)
 
 
 def _choose_in_scan(stars: Table, scan: Scan, scores: pa.Table, config: RoiConfig) -> _Chosen:
@@ -138,17 +145,17 @@ def _choose_in_scan(stars: Table, scan: Scan, scores: pa.Table, config: RoiConfi
     other_pm = np.asarray(stars[OTHER_PM[scan]], dtype=np.float64)[star]
     region_of_row = np.asarray(scores["region"], dtype=np.float64)
     log_ratio = np.asarray(scores["log_ratio"], dtype=np.float64)
-    region, window, row = [], [], [_no_stars(config.n_stars)[0]]
+    region, window, lists = list[float](), list[float](), [np.empty(0, dtype=np.int64)]
     for edge in np.unique(region_of_row):
         inside = np.flatnonzero(region_of_row == edge)
         windows, best = choose_stars(other_pm[inside], log_ratio[inside], source_id[inside], config)
         region += [edge] * len(windows)
-        window += [*windows]
-        row.append(inside[best])
-    rows = np.concatenate(row)
-    return _Chosen(
-        [scan] * len(rows), np.array(region), np.array(window), star[rows], log_ratio[rows]
-    )
+        window += windows
+        lists += [inside[one] for one in best]
+    rows = np.concatenate(lists)
+    n_stars = np.array([len(one) for one in lists[1:]], dtype=np.int64)
+    edges = np.array(region, dtype=np.float64), np.array(window, dtype=np.float64)
+    return _Chosen([scan] * len(region), *edges, n_stars, star[rows], log_ratio[rows])
 
 
 def rows_of(stars: Table, wanted: Ints, named_in: str) -> Ints:
@@ -174,12 +181,13 @@ def rows_of(stars: Table, wanted: Ints, named_in: str) -> Ints:
 
 def choose_stars(
     other_pm: Floats, log_ratio: Floats, source_id: Ints, config: RoiConfig
-) -> tuple[Floats, Ints]:
+) -> tuple[list[float], list[Ints]]:
     """The windows of one signal region that hold enough stars, and the best stars of each.
 
     Windows begin at integer multiples of the stride and are half-open. A star whose score is
     NaN or zero (log_ratio -inf) is never chosen and does not count; stars of equal score are
-    taken in the order of their source_id.
+    taken in the order of their source_id. Where few stars move as a stream does, a list as long
+    as elsewhere would be all of them, whatever their score: hence the largest share.
 
     Parameters
     ----------
@@ -192,24 +200,24 @@ def choose_stars(
 
     Returns
     -------
-    float64 array of shape (n_windows,), int64 array of shape (n_windows, config.n_stars)
+    list of float, list of int64 arrays
         Lower edges of the windows (mas/yr), and positions of their stars, best first.
     """
     usable = np.flatnonzero(log_ratio > -np.inf)
     order = usable[np.lexsort((source_id[usable], -log_ratio[usable]))]
-    none, chosen = _no_stars(config.n_stars)[0], []
+    windows, chosen = list[float](), list[Ints]()
     if not len(order):
-        return np.empty(0), none
+        return windows, chosen
     pm = other_pm[order]
     first = np.floor((pm.min() - config.window_masyr) / config.stride_masyr)
     last = np.floor(pm.max() / config.stride_masyr)
-    windows = []
     for edge in np.arange(first, last + 1) * config.stride_masyr:
         inside = np.flatnonzero((pm >= edge) & (pm < edge + config.window_masyr))
-        if len(inside) >= config.n_stars:
-            windows.append(edge)
-            chosen.append(order[inside[: config.n_stars]])
-    return np.array(windows, dtype=np.float64), np.stack(chosen) if chosen else none
+        n_stars = min(config.n_stars, int(config.max_share * len(inside)))
+        if n_stars >= config.min_stars:
+            windows.append(float(edge))
+            chosen.append(order[inside[:n_stars]])
+    return windows, chosen
 
 
 def _line_columns(found: Lines) -> dict[str, Floats | Ints]:
@@ -221,16 +229,17 @@ def _line_columns(found: Lines) -> dict[str, Floats | Ints]:
     }
 
 
-def _clump_shares(phi: Floats, lam: Floats, on_line: Bools, radius_deg: float) -> Floats:
+def _clump_shares(points: Floats, begin: Ints, on_line: Bools, radius_deg: float) -> Floats:
     """`densest_share` of the line stars of each ROI, on the flat patch."""
-    points = np.stack([phi, lam], axis=-1)
-    shares = [densest_share(p[on], radius_deg) for p, on in zip(points, on_line, strict=True)]
+    runs = [slice(first, last) for first, last in pairwise(begin)]
+    shares = [densest_share(points[run][on_line[run]], radius_deg) for run in runs]
     return np.array(shares, dtype=np.float64)
 
 
-def _moments(values: Floats, chosen: Bools) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of the chosen values of each row; NaN where none is chosen."""
-    n = np.where(chosen.any(axis=1), chosen.sum(axis=1), np.nan)
-    mean = np.where(chosen, values, 0.0).sum(axis=1) / n
-    deviation = np.where(chosen, values - mean[:, None], 0.0)
-    return mean, np.sqrt((deviation**2).sum(axis=1) / n)
+def _moments(values: Floats, roi: Ints, found: Lines) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of the values of each ROI's line; NaN where no star is on it."""
+    own, values = roi[found.on_line], values[found.on_line]
+    n = np.where(found.n_line > 0, found.n_line, np.nan)
+    mean = np.bincount(own, values, len(n)) / n
+    variance = np.bincount(own, (values - mean[own]) ** 2, len(n)) / n
+    return mean, np.sqrt(variance)

@@ -30,7 +30,7 @@ class PatchFiles(NamedTuple):
     lines: pa.Table
     protoclusters: pa.Table
     rois: Ints
-    lists: Ints
+    lists: list[Ints]
     cutflow: list[dict[str, object]]
 
 
@@ -58,7 +58,7 @@ def read_patch(config: ScanConfig, run: RunFolder, patch: Patch, rois: Ints) -> 
 def line_view(config: ScanConfig, found: PatchFiles, row: int, sample: Ints) -> LineView:
     """The view of a protocluster, a `row` of its patch, among a `sample` of the stars."""
     cluster = found.protoclusters.slice(row, 1).to_pylist()[0]
-    lists = found.lists[np.searchsorted(found.rois, cluster["roi"])]
+    lists = [found.lists[at] for at in np.searchsorted(found.rois, cluster["roi"])]
     listed = np.searchsorted(found.stars["source_id"], cluster["source_id"])
     on_line = np.array(cluster["on_line"], dtype=np.bool_)
     return LineView(
@@ -70,7 +70,7 @@ def line_view(config: ScanConfig, found: PatchFiles, row: int, sample: Ints) -> 
         background=positions(found.stars, sample),
         listed=positions(found.stars, listed),
         on_line=on_line,
-        hough=hough_map(config, found.patch, positions(found.stars, lists.ravel())),
+        hough=hough_map(config, found.patch, positions(found.stars, np.concatenate(lists))),
         regions=[region(found, roi) for roi in cluster["roi"]],
         width_masyr=config.regions.width_masyr,
         window_masyr=config.link.roi.window_masyr,

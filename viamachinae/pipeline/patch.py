@@ -254,8 +254,7 @@ def _lines(work: _Work, prepared: Record, scored: list[Record]) -> Record:
         if not len(left_out):
             return "done", ""
         return "done", (
-            f"{len(left_out)} of {n_scored} scored stars lie only in windows of fewer than "
-            f"{config.link.roi.n_stars}"
+            f"{len(left_out)} of {n_scored} scored stars lie only in windows too poor for a list"
         )
 
     upstream = [prepared, *scored] if usable else scored

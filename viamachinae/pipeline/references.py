@@ -49,7 +49,7 @@ def references(
     other_pm = np.asarray(found.stars[OTHER_PM[scan]])[star]
     sizes = roi_sizes(np.asarray(scores["region"]), other_pm, lines, config.link.roi)
     at, own = np.searchsorted(rows, seed), np.flatnonzero(np.isin(rows, rois))
-    (best,) = found.lists[found.rois == seed]
+    best = found.lists[int(np.searchsorted(found.rois, seed))]
     mine = _reference(config, found, view, "Candidate", seed, best, int(sizes[at]))
     null = null_region(lines, sizes, int(at), own, view.width_masyr, view.window_masyr)
     if null is None:

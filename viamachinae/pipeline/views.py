@@ -166,7 +166,7 @@ def _add_regions(found: PatchFiles, own: Table, members: Table, regions: list[li
         rows = np.flatnonzero(members["candidate"] == candidate)
         rois = own[own["candidate"] == candidate]
         for roi in rois[np.unique(np.asarray(rois["roi"]), return_index=True)[1]]:
-            (at,) = np.flatnonzero(found.rois == roi["roi"])
+            at = int(np.searchsorted(found.rois, roi["roi"]))
             name = f"{found.patch.id}/{roi['scan']}/{roi['region']:g}/{roi['window']:g}"
             for row in rows[np.isin(members["source_id"][rows], ids[found.lists[at]])]:
                 regions[row].append(name)

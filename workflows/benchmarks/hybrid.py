@@ -51,7 +51,8 @@ def main() -> None:
     )
     for roi in np.argsort(rois.lines["sigma"].to_numpy())[::-1][:10]:
         line = {name: rois.lines[name][int(roi)].as_py() for name in ("region", "window", "sigma")}
-        member, on_line = label[rois.source_id[roi]], rois.on_line[roi]
+        entries = rois.entries(np.array([roi]))
+        member, on_line = label[rois.source_id[entries]], rois.on_line[entries]
         print(
             f"pm_lam from {line['region']:g}, pm_phi from {line['window']:g} mas/yr: sigma_L "
             f"{line['sigma']:.1f}, purity {member.mean():.0%} of {len(member)} stars, "
