@@ -56,8 +56,9 @@ class OwnFlows(Flows):
         """Give every lane its rows, and step."""
         for lane, rows in enumerate(order):
             self.lanes.begin_epoch(lane, rows.reshape(-1))
-        for _ in range(order.shape[1]):
-            self.lanes.step()
+        left = order.shape[1]
+        while left:
+            left -= self.lanes.step(left)
         self.trained = True
 
     @torch.no_grad()

@@ -52,16 +52,29 @@ class Flow {
 
   long width() const { return blocks * block_width; }
 
+  // Floats in a row of statistics.
+  long running() const { return batch_norm ? 2L * blocks * d : 0; }
+  int features() const { return d; }
+
   // z (n, d) and ln abs(dz/dx) of x (n, d) with conditions (n, m).
   void forward(const float* weights, float* statistics, const float* x, const float* condition,
                long n, float* z, float* log_det) {
     for (long start = 0; start < n; start += memory.tile) {
       const Tile tile = tile_of(n - start);
-      for (int s = 0; s < tile.stars; ++s) {
-        const long star = start + std::min(s, tile.count - 1);
-        place(s, features(slots[0]), x + star * d, condition + star * m);
-      }
-      take_out(through(weights, statistics, tile, false), tile, z + start * d, log_det + start);
+      place(features(slots[0]), x + start * d, condition + start * m, tile);
+      take_out(through(weights, statistics, tile, false), z + start * d, tile);
+      std::copy(log_dets, log_dets + tile.count, log_det + start);
+    }
+  }
+
+  // ln p of x (n, d) with conditions (n, m).
+  void log_prob(const float* weights, float* statistics, const float* x, const float* condition,
+                long n, float* found) {
+    for (long start = 0; start < n; start += memory.tile) {
+      const Tile tile = tile_of(n - start);
+      place(features(slots[0]), x + start * d, condition + start * m, tile);
+      add_base(through(weights, statistics, tile, false), tile);
+      std::copy(log_dets, log_dets + tile.count, found + start);
     }
   }
 
@@ -70,12 +83,10 @@ class Flow {
                long n, float* x, float* log_det) {
     for (long start = 0; start < n; start += memory.tile) {
       const Tile tile = tile_of(n - start);
-      for (int s = 0; s < tile.stars; ++s) {
-        const long star = start + std::min(s, tile.count - 1);
-        place(s, delta, z + star * d, condition + star * m);
-      }
+      place(delta, z + start * d, condition + start * m, tile);
       back(weights, statistics, tile);
-      take_out(delta, tile, x + start * d, log_det + start);
+      take_out(delta, x + start * d, tile);
+      std::copy(log_dets, log_dets + tile.count, log_det + start);
     }
   }
 
@@ -95,11 +106,8 @@ class Flow {
         share[s] = s < tile.count ? 1.0f / float(batch) : 0.0f;
       }
       const float* latent = through(weights, statistics, tile, true);
-      for (int s = 0; s < tile.count; ++s) {
-        double star = d * double(HALF_LOG_2_PI) - log_dets[s];
-        for (int i = 0; i < d; ++i) star += 0.5 * latent[i * ld + s] * latent[i * ld + s];
-        total += star;
-      }
+      add_base(latent, tile);
+      for (int s = 0; s < tile.count; ++s) total -= log_dets[s];
       backward(weights, statistics, latent, gradient, tile);
     }
     return total / double(batch);
@@ -134,16 +142,31 @@ class Flow {
     return {ld, rounded_up(count, STEP), count};
   }
 
-  // One star into column s: its features into rows of stars, its conditions into all slots.
+  // One star into column s: its features into rows of stars, its conditions into those of slot 0.
   void place(int s, float* rows, const float* x, const float* condition) {
     for (int i = 0; i < d; ++i) rows[i * ld + s] = x[i];
     for (int c = 0; c < m; ++c) conditions(slots[0])[c * ld + s] = condition[c];
   }
 
-  void take_out(const float* rows, const Tile& tile, float* x, float* log_det) const {
-    for (int s = 0; s < tile.count; ++s) {
+  // The stars of a tile, one after the other.
+  void place(float* rows, const float* x, const float* condition, const Tile& tile) {
+    for (int s = 0; s < tile.stars; ++s) {
+      const int star = std::min(s, tile.count - 1);
+      place(s, rows, x + star * d, condition + star * m);
+    }
+  }
+
+  void take_out(const float* rows, float* x, const Tile& tile) const {
+    for (int s = 0; s < tile.count; ++s)
       for (int i = 0; i < d; ++i) x[s * d + i] = rows[i * ld + s];
-      log_det[s] = log_dets[s];
+  }
+
+  // Adds the log density of latent space to ln abs(dz/dx): what is in log_dets is then ln p.
+  void add_base(const float* latent, const Tile& tile) {
+    for (int s = 0; s < tile.stars; s += LANES) {
+      Vec squares{};
+      for (int i = 0; i < d; ++i) squares += load(latent + i * ld + s) * load(latent + i * ld + s);
+      store(log_dets + s, load(log_dets + s) - 0.5f * squares - d * HALF_LOG_2_PI);
     }
   }
 
