@@ -15,9 +15,9 @@
 namespace kernel {
 
 constexpr float HALF_LOG_2_PI = 0.918938533f;
-// Stars in a tile: wide enough to make sums over stars cheap, and the activations of a usual flow
-// (0.3 to 1.2 MB) stay in the cache. Measured.
-constexpr int TILE = 128;
+// Stars in a tile: many make sums over stars cheap, few keep the activations in the cache. Measured.
+constexpr int TILE = 128, WIDE_TILE = 256;
+constexpr long BYTES_OF_WIDE_TILE = 7L << 18;  // at most
 
 // What a block keeps of a tile: rows of stars.
 struct Slot {
@@ -38,14 +38,14 @@ class Flow {
         map(univariate_of(shape)),
         network(d, m, map->parameters(), shape.n_hidden, shape.hidden, shape.degrees),
         block_width(network.width() + (batch_norm ? 2 * d : 0)),
-        memory(tile ? tile : TILE),
-        ld(memory.ld),
         slots(size_t(blocks + 1)) {
     for (int i = 0; i < d; ++i) places.push_back(i);
     places.insert(places.end(), shape.places, shape.places + (blocks - 1) * d);
     for (int i = 0; i < d; ++i) places.push_back(i);
     lay_out();
-    memory.allocate();
+    const bool fits = memory.bytes(WIDE_TILE) <= BYTES_OF_WIDE_TILE;
+    memory.allocate(tile ? tile : fits ? WIDE_TILE : TILE);
+    ld = memory.ld;
     lay_out();
     for (Slot& slot : slots) network.set_ones(slot.network, ld);
   }
@@ -121,7 +121,7 @@ class Flow {
   long block_width;
   std::vector<int> places;  // as in Shape, with rows for what comes in and what goes out
   Memory memory;
-  long ld;
+  long ld = 0;
   std::vector<Slot> slots;
   float *delta, *change, *upper, *lower, *log_dets, *share;
 

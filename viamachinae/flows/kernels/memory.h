@@ -16,19 +16,23 @@ inline int rounded_up(long n, int multiple) {
 // Used twice by the same sequence of `take`: to count, and after `allocate` to hand out.
 class Memory {
  public:
-  explicit Memory(int stars) : tile(rounded_up(stars, STEP)), ld(spread(tile)) {}
+  Memory() = default;
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
   ~Memory() { std::free(floats); }
 
-  const int tile;  // stars in a row
-  const long ld;   // floats from one row to the next
+  int tile = 0;  // stars in a row
+  long ld = 0;   // floats from one row to the next
 
-  void allocate() {
-    const long total = taken * ld;
-    floats = static_cast<float*>(std::aligned_alloc(LINE, size_t(total) * sizeof(float)));
+  // Bytes that the rows counted would take for so many stars.
+  long bytes(int stars) const { return taken * spread(stars) * long(sizeof(float)); }
+
+  void allocate(int stars) {
+    tile = rounded_up(stars, STEP);
+    ld = spread(tile);
+    floats = static_cast<float*>(std::aligned_alloc(LINE, size_t(bytes(tile))));
     if (!floats) throw std::bad_alloc();
-    std::fill(floats, floats + total, 0.0f);
+    std::fill(floats, floats + taken * ld, 0.0f);
     taken = 0;
   }
 
