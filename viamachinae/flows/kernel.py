@@ -186,7 +186,7 @@ def workspace_of(architecture: Architecture) -> Workspace:
 
 def _rows(x: Tensor) -> Tensor:
     """The stars of each flow one after the other; all flows may share the same."""
-    return x if x[0].is_contiguous() else x.contiguous()
+    return x if x.is_contiguous() or x[0].is_contiguous() else x.contiguous()
 
 
 def _shape_of(architecture: Architecture) -> Shape:
