@@ -31,7 +31,7 @@ inline float shortening(float* gradient, const float* mask, long n, float max_no
   return shorten > 1 ? 1.0f : shorten;  // NaN stays NaN
 }
 
-// The `step`-th update of weights by their gradient, times `shorten`, plus `decay` times themselves.
+// The `step`-th update; to the gradient, times `shorten`, come the weights, times `decay`.
 inline void adam(float* weights, const float* gradient, float* mean, float* square, long n,
                  float shorten, float step, float learning_rate, float decay) {
   const float root = std::sqrt(1 - std::pow(BETA_SQUARE, step));

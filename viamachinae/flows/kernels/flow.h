@@ -15,9 +15,6 @@
 namespace kernel {
 
 constexpr float HALF_LOG_2_PI = 0.918938533f;
-// Stars in a tile: many make sums over stars cheap, few keep the activations in the cache. Measured.
-constexpr int TILE = 128, WIDE_TILE = 256;
-constexpr long BYTES_OF_WIDE_TILE = 7L << 18;  // at most
 
 // What a block keeps of a tile: rows of stars.
 struct Slot {
@@ -43,8 +40,7 @@ class Flow {
     places.insert(places.end(), shape.places, shape.places + (blocks - 1) * d);
     for (int i = 0; i < d; ++i) places.push_back(i);
     lay_out();
-    const bool fits = memory.bytes(WIDE_TILE) <= BYTES_OF_WIDE_TILE;
-    memory.allocate(tile ? tile : fits ? WIDE_TILE : TILE);
+    memory.allocate(tile ? tile : memory.usual_tile());
     ld = memory.ld;
     lay_out();
     for (Slot& slot : slots) network.set_ones(slot.network, ld);
@@ -52,8 +48,7 @@ class Flow {
 
   long width() const { return blocks * block_width; }
 
-  // Floats in a row of statistics.
-  long running() const { return batch_norm ? 2L * blocks * d : 0; }
+  long running() const { return batch_norm ? 2L * blocks * d : 0; }  // floats in its statistics
   int features() const { return d; }
 
   // z (n, d) and ln abs(dz/dx) of x (n, d) with conditions (n, m).
