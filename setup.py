@@ -1,7 +1,7 @@
 """The compiled kernels of the flows. All else about the build stands in pyproject.toml.
 
 One source, compiled once for each instruction set; at run time the best that the processor has
-is loaded (viamachinae/flows/kernel.py). Each is optional: without a compiler the package builds
+is loaded (viamachinae/flows/variants.py). Each is optional: without a compiler the package builds
 all the same, and torch does the work.
 """
 

@@ -131,3 +131,9 @@ def test_batch_norm_is_left_to_our_engines():
 def test_an_engine_without_a_kernel_says_so():
     odd = replace(SHAPES["8x64x2"], mixing="lu")
     assert "lu" in LIBRARIES["native"].cannot(odd)
+
+
+def test_the_native_engine_is_timed_one_by_one_and_on_a_stack():
+    found = LIBRARIES["native"]
+    ways = [found.groups(SMALL["maf"], stack, 512) for stack in (1, 4, 64)]
+    assert ways == [(1,), (1, 4), (1, 16)]

@@ -48,6 +48,7 @@ def test_the_grid_has_every_combination():
 def test_the_fastest_arrangement_counts_and_workers_add_up():
     rates = {
         "native/1": Rate(100.0, 90.0),
+        "native/16": Rate(99.0, 99.0),
         "FlowJAX/1": Rate(30.0, 30.0),
         "FlowJAX/4": Rate(40.0, 40.0),
         RULER: Rate(1e9, 1e9),

@@ -58,6 +58,6 @@ def test_other_processes_show_in_wall_time_alone():
 
 
 def test_the_ruler_counts_operations_or_is_absent():
-    from viamachinae.flows.kernel import library
+    from viamachinae.flows.variants import library
 
     assert (peak() > 0) == (library() is not None)

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from viamachinae.flows.architecture import Architecture
-from viamachinae.flows.kernel import VARIANTS, built_variants
 from viamachinae.flows.native import NativeStack
 from viamachinae.flows.splines import RationalQuadratic
 from viamachinae.flows.stack import FlowStack
+from viamachinae.flows.variants import VARIANTS, built_variants
 
 built = pytest.mark.skipif(
     not built_variants(), reason="the native engine was not built with this installation"

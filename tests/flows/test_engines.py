@@ -14,12 +14,13 @@ from tests.flows.shapes import (
     built,
     spline,
 )
-from viamachinae.flows import kernel
+from viamachinae.flows import variants
 from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.engines import NATIVE, TORCH, _tell, choose_engine
 from viamachinae.flows.gpu import check
-from viamachinae.flows.kernel import Workspace, library
+from viamachinae.flows.kernel import Workspace
 from viamachinae.flows.splines import RationalQuadratic
+from viamachinae.flows.variants import library
 
 
 @built
@@ -79,8 +80,8 @@ def test_on_cuda_triton_serves_or_one_line_says_why_not(monkeypatch, caplog):
 
 
 def test_without_the_kernel_torch_takes_over_and_one_line_says_so(monkeypatch, caplog):
-    monkeypatch.setattr(kernel, "find_spec", lambda _name: None)
-    kernel._load.cache_clear()
+    monkeypatch.setattr(variants, "find_spec", lambda _name: None)
+    variants.load.cache_clear()
     library.cache_clear()
     try:
         with caplog.at_level(logging.WARNING, "viamachinae.flows"):
@@ -95,5 +96,5 @@ def test_without_the_kernel_torch_takes_over_and_one_line_says_so(monkeypatch, c
         with pytest.raises(RuntimeError, match="was not built"):
             Workspace(SMALL)
     finally:
-        kernel._load.cache_clear()
+        variants.load.cache_clear()
         library.cache_clear()

@@ -5,6 +5,8 @@ The reference is torch in double precision, with gradients by autograd.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -116,18 +118,18 @@ class TestOneSpline:
         self, variant, steepness, curve
     ):
         single, x = one_curve(curve, steepness), across(curve)
-        none, double = x[:, :0], single.select([0]).double()
-        packed = pack(single.weights.detach() * single.mask, layout_of(single.architecture))[0]
+        none, double = x[None, :, :0], single.select([0]).double()
+        packed = pack(single.weights.detach() * single.mask, layout_of(single.architecture))
         workspace = Workspace(single.architecture, 0, variant)
         with torch.no_grad():
             for way in ("forward", "inverse"):
-                found = getattr(workspace, way)(packed, none, x, none)
+                found = getattr(workspace, way)(packed, single.statistics, x[None], none)
                 near, exact = getattr(single, way)(x[None]), getattr(double, way)(x.double()[None])
                 for ours, torchs, expected in zip(found, near, exact, strict=True):
                     error = (torchs - expected).abs().max()
-                    assert (ours - expected[0]).abs().max() < 4 * error + 1e-6
+                    assert (ours - expected).abs().max() < 4 * error + 1e-6
         outside = x.abs() > curve.bound
-        torch.testing.assert_close(found[0][outside], x[outside], rtol=1e-6, atol=0)
+        torch.testing.assert_close(found[0][0][outside], x[outside], rtol=1e-6, atol=0)
 
     def test_its_gradient_is_that_of_autograd(self, variant, steepness, curve):
         single, x = one_curve(curve, steepness), across(curve)
@@ -178,6 +180,26 @@ def test_samples_are_those_of_torch(architecture):
         for s in (native(stack), stack)
     )
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@built
+@pytest.mark.parametrize("architecture", [SMALL, replace(SMALL, batch_norm=True)], ids=str)
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_stack_is_its_flows_one_by_one(architecture, shared):
+    stack, rows = native(wild_stack(architecture, 3)), points(architecture, 150, 3)
+    x, condition = (rows[..., part].contiguous() for part in (slice(2), slice(2, 3)))
+    if shared:
+        x, condition = (part[:1].expand(3, -1, -1) for part in (x, condition))
+
+    def maps(flows, own):
+        given = x[own], condition[own]
+        return *flows(*given), *flows.inverse(*given), flows.log_prob(*given)
+
+    with torch.no_grad():
+        for k in range(3):
+            alone = maps(stack.select([k]), slice(k, k + 1))
+            for found, expected in zip(maps(stack, slice(None)), alone, strict=True):
+                assert torch.equal(found[k], expected[0])
 
 
 @built

@@ -84,6 +84,23 @@ def test_a_lane_goes_on_from_the_state_it_gave():
     assert float(halted.get(0).adam.step) == 4
 
 
+@built
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_steps_of_one_call_are_those_of_many(schedule):
+    """To the bit, across the end of the stars: so a fit may be halted anywhere."""
+    stars, options = points(SMALL, 450, 1)[0], replace(OPTIONS, schedule=schedule)
+    together, apart = (lanes_of(NATIVE, SMALL, stars, options) for _ in range(2))
+    assert [together.step(most) for most in (2, 5, 40)] == [2, 5, 16]
+    for _ in range(23):
+        assert apart.step() == 1
+    assert torch.equal(together.loss, apart.loss)
+    for lane in (0, 1):
+        ours, theirs = together.get(lane), apart.get(lane)
+        assert torch.equal(ours.stack.weights, theirs.stack.weights)
+        assert torch.equal(ours.adam.square, theirs.adam.square)
+        assert ours.adam.step == theirs.adam.step == 23
+
+
 @pytest.fixture(scope="module")
 def stars() -> Stars:
     rng = np.random.default_rng(0)

@@ -16,10 +16,10 @@ from viamachinae.flows import lanes
 from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.checkpoint import load_checkpoint, save_checkpoint
 from viamachinae.flows.engines import NATIVE, TORCH, Engine
-from viamachinae.flows.kernel import library
 from viamachinae.flows.lanes import FitOptions, TorchLanes
 from viamachinae.flows.rows import Rows, Stars, Task
 from viamachinae.flows.training import Fit, fit
+from viamachinae.flows.variants import library
 
 OPTIONS = FitOptions(
     learning_rate=5e-3, weight_decay=1e-4, batch_size=64, epochs=3, average_last=2, stack_size=2
@@ -186,12 +186,12 @@ def test_a_stack_without_memory_is_halved(
     step = TorchLanes.step
     calls = []
 
-    def full(self: TorchLanes) -> None:
+    def full(self: TorchLanes, most: int) -> int:
         calls.append(len(self.loss))
         # After some steps, so that work in an epoch has to be thrown away.
         if len(self.loss) > 2 and len(calls) > 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        step(self)
+        return step(self, most)
 
     monkeypatch.setattr(lanes.TorchLanes, "step", full)
     told: list[tuple[int, int]] = []
@@ -205,7 +205,7 @@ def test_a_stack_without_memory_is_halved(
 
 
 def test_no_memory_for_one_flow_is_an_error(stars: Stars, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: TorchLanes) -> None:
+    def full(_: TorchLanes, _most: int) -> int:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(lanes.TorchLanes, "step", full)

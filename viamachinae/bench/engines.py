@@ -7,11 +7,13 @@ import torch
 
 from viamachinae.bench.library import Floats, Flows, Index, Library, Recipe
 from viamachinae.flows import Architecture, FitOptions, FlowStack, choose_engine
-from viamachinae.flows.engines import Engine, EngineName
+from viamachinae.flows.engines import NATIVE, Engine, EngineName
 from viamachinae.flows.lanes import ModelState
 from viamachinae.flows.optimiser import AdamState
 
 CPU = torch.device("cpu")
+# Models that the native engine may work on in one call.
+AT_ONCE = 16
 
 
 class OwnFlows(Flows):
@@ -56,8 +58,9 @@ class OwnFlows(Flows):
         """Give every lane its rows, and step."""
         for lane, rows in enumerate(order):
             self.lanes.begin_epoch(lane, rows.reshape(-1))
-        for _ in range(order.shape[1]):
-            self.lanes.step()
+        left = order.shape[1]
+        while left:
+            left -= self.lanes.step(left)
         self.trained = True
 
     @torch.no_grad()
@@ -83,7 +86,7 @@ class OwnFlows(Flows):
 
 
 class OwnEngine(Library):
-    """One of our engines; a stack is worked on in groups as large as `fit` makes them."""
+    """One of our engines; a stack is worked on in groups as large as `fit` makes them, or more."""
 
     packages = ()
 
@@ -101,9 +104,10 @@ class OwnEngine(Library):
         return ""
 
     def groups(self, architecture: Architecture, stack: int, batch: int, /) -> tuple[int, ...]:
-        """What the engine's lanes choose."""
-        lanes = choose_engine(self.engine_name, architecture, self.device).lanes
-        return (lanes.width(_options(stack, Recipe(1e-3, batch), batch), self.device),)
+        """What the engine's lanes choose; and several in one call of the native engine."""
+        engine = choose_engine(self.engine_name, architecture, self.device)
+        width = engine.lanes.width(_options(stack, Recipe(1e-3, batch), batch), self.device)
+        return (width,) if engine is not NATIVE or stack == 1 else (width, min(stack, AT_ONCE))
 
     def flows(
         self, architecture: Architecture, stars: Floats, models: int, recipe: Recipe, seed: int, /

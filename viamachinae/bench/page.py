@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from viamachinae.bench import likelihood, sky, speed
+from viamachinae.bench.engines import AT_ONCE
 from viamachinae.bench.figure import save_figure
 from viamachinae.bench.record import Record, whole
 from viamachinae.bench.shapes import SHAPES
@@ -20,10 +21,11 @@ together. A rate is the median over the turns, in stars a second of the process'
 over the cores. One star seen by one model counts as one. A call evaluates or samples `batch`
 points of each model; training takes steps of plain Adam on `batch` stars of each model.
 
-Each library works in its best arrangement. Our engines split a stack as `fit` does. zuko, nflows
-and normflows train one model after the other, with torch's fused Adam. FlowJAX is compiled, with
-several steps in one scan; it trains a stack one by one or several at once under `vmap`, whichever
-was faster (the number behind the slash).
+Each library works in its best arrangement. Of a stack, our torch engine takes as many models at
+once as in `fit`; our native engine takes one or {AT_ONCE} in a call, whichever was faster. zuko,
+nflows and normflows train one model after the other, with torch's fused Adam. FlowJAX is compiled,
+with several steps in one scan; it works on a stack one by one or on several at once under `vmap`,
+whichever was faster. The number behind a slash is how many.
 
 All build the same flow: blocks with masked networks of the same layers, the features reversed
 in between, 8 bins within [-5, 5] in the splines. What differs: nflows and FlowJAX scale by

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from statistics import median
 from typing import NamedTuple
 
-from viamachinae.flows.kernel import library
+from viamachinae.flows.variants import library
 
 PEAK_ROUNDS = 4_000_000
 

@@ -11,10 +11,10 @@ import torch
 from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.gpu.check import why_not_triton
 from viamachinae.flows.gpu.engine import TritonLanes, TritonStack
-from viamachinae.flows.kernel import library
 from viamachinae.flows.lanes import Lanes, TorchLanes
 from viamachinae.flows.native import NativeLanes, NativeStack
 from viamachinae.flows.stack import FlowStack
+from viamachinae.flows.variants import library
 
 logger = logging.getLogger("viamachinae.flows")
 

@@ -1,15 +1,11 @@
-"""The compiled kernel of the flows (kernels/flow.cpp): finding it, and talking to it."""
+"""Talking to the compiled kernel of the flows (kernels/flow.cpp)."""
 
 from __future__ import annotations
 
-import ctypes
-import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from ctypes import POINTER, Array, Structure, byref, c_double, c_float, c_int, c_int64, c_void_p
-from functools import cache
-from importlib.util import find_spec
+from ctypes import Array, byref, c_int
 
 import numpy as np
 import torch
@@ -18,59 +14,11 @@ from torch import Tensor
 from viamachinae.flows.architecture import Architecture
 from viamachinae.flows.layout import network_of
 from viamachinae.flows.mixing import Permutation, Reversal
-
-logger = logging.getLogger("viamachinae.flows")
+from viamachinae.flows.variants import Shape, library, load
 
 Tensors = tuple[Tensor, Tensor]
 
 _thread = threading.local()
-
-# From the widest vectors to none in particular.
-VARIANTS = ("avx512", "avx2", "generic")
-
-
-class _Shape(Structure):
-    """The struct of that name in kernels/shape.h."""
-
-    _fields_ = (
-        *((name, c_int) for name in ("features", "conditions", "blocks", "batch_norm")),
-        *((name, c_int) for name in ("affine", "bins")),
-        *((name, c_float) for name in ("bound", "min_width", "min_height", "min_slope")),
-        ("n_hidden", c_int),
-        *((name, POINTER(c_int)) for name in ("hidden", "degrees", "places")),
-    )
-
-
-SIGNATURES = {
-    "flow_runs_here": (c_int, []),
-    "flow_create": (c_void_p, [POINTER(_Shape), c_int]),
-    "flow_destroy": (None, [c_void_p]),
-    "flow_width": (c_int64, [c_void_p]),
-    "flow_forward": (None, [*[c_void_p] * 5, c_int64, c_void_p, c_void_p]),
-    "flow_inverse": (None, [*[c_void_p] * 5, c_int64, c_void_p, c_void_p]),
-    "flow_loss": (c_double, [*[c_void_p] * 5, *[c_int64] * 3, c_void_p]),
-    "flow_update": (None, [*[c_void_p] * 5, c_int64, *[c_float] * 4]),
-    "flow_peak": (c_double, [c_int64]),
-}
-
-
-def built_variants() -> list[str]:
-    """The variants that this installation holds and this processor can run, best first."""
-    return [variant for variant in VARIANTS if _load(variant) is not None]
-
-
-@cache
-def library() -> ctypes.CDLL | None:
-    """The best variant of the kernel; None, and one line in the log, where there is none."""
-    for variant in VARIANTS:
-        loaded = _load(variant)
-        if loaded is not None:
-            return loaded
-    logger.warning(
-        "the native engine was not built with this installation (no C++ compiler was found): "
-        "flows run on torch, several times slower on a CPU"
-    )
-    return None
 
 
 class Workspace:
@@ -94,7 +42,7 @@ class Workspace:
     def __init__(
         self, architecture: Architecture, tile: int = 0, variant: str | None = None
     ) -> None:
-        loaded = library() if variant is None else _load(variant)
+        loaded = library() if variant is None else load(variant)
         if loaded is None:
             raise RuntimeError("the native engine was not built with this installation")
         self.library = loaded
@@ -109,12 +57,22 @@ class Workspace:
         return int(self.library.flow_width(self.handle))
 
     def forward(self, packed: Tensor, statistics: Tensor, x: Tensor, given: Tensor) -> Tensors:
-        """Of x (N, d) with conditions (N, m), for one flow: z (N, d) and ln abs(dz/dx) (N,)."""
-        return self._map(self.library.flow_forward, packed, statistics, x, given)
+        """Of K flows, x (K, N, d), conditions (K, N, m): z (K, N, d), ln abs(dz/dx) (K, N)."""
+        z, log_det = x.new_empty(x.shape), x.new_empty(x.shape[:2])
+        self._map(self.library.flow_forward, packed, statistics, x, given, z, log_det)
+        return z, log_det
 
     def inverse(self, packed: Tensor, statistics: Tensor, z: Tensor, given: Tensor) -> Tensors:
         """The inverse of `forward`: x and ln abs(dx/dz)."""
-        return self._map(self.library.flow_inverse, packed, statistics, z, given)
+        x, log_det = z.new_empty(z.shape), z.new_empty(z.shape[:2])
+        self._map(self.library.flow_inverse, packed, statistics, z, given, x, log_det)
+        return x, log_det
+
+    def log_prob(self, packed: Tensor, statistics: Tensor, x: Tensor, given: Tensor) -> Tensor:
+        """Ln p (K, N), with a normal density in latent space; given as to `forward`."""
+        found = x.new_empty(x.shape[:2])
+        self._map(self.library.flow_log_prob, packed, statistics, x, given, found)
+        return found
 
     def loss(
         self,
@@ -150,30 +108,49 @@ class Workspace:
         )
         return result
 
-    def update(
+    def train(
         self,
         packed: Tensor,
-        gradient: Tensor,
-        moments: tuple[Tensor, Tensor],
+        statistics: Tensor,
+        moments: Tensors,
         mask: Tensor,
-        step: int,
-        options: tuple[float, float, float],
-    ) -> None:
-        """One update by Adam, the `step`-th, as `optimiser.adam_step` does it.
+        stars: Tensor,
+        rows: tuple[Tensor, int, int],
+        batch: int,
+        rates: Tensor,
+        options: tuple[int, float, float],
+        loss: float,
+    ) -> float:
+        """Steps of Adam as `optimiser.adam_step` takes them, each on the next batch of `rows`.
 
-        `options` are learning rate, weight decay and the gradient's greatest length; what `mask`
-        hides is zeroed in `gradient`.
+        As many as there are learning `rates` (float32); all else is changed in place, but only
+        what `mask` shows of the weights. `options` are the steps taken before, the weight decay
+        and the gradient's greatest length. Returns `loss` with the losses of all steps added.
         """
-        self.library.flow_update(
+        order, count, cursor = rows
+        taken, weight_decay, max_norm = options
+        gradient = torch.empty_like(packed)
+        result: float = self.library.flow_train(
+            self.handle,
             packed.data_ptr(),
-            gradient.data_ptr(),
+            statistics.data_ptr(),
             moments[0].data_ptr(),
             moments[1].data_ptr(),
+            gradient.data_ptr(),
             mask.data_ptr(),
-            len(packed),
-            step,
-            *options,
+            stars.data_ptr(),
+            order.data_ptr(),
+            count,
+            cursor,
+            batch,
+            len(rates),
+            taken,
+            rates.data_ptr(),
+            weight_decay,
+            max_norm,
+            loss,
         )
+        return result
 
     def _map(
         self,
@@ -182,20 +159,21 @@ class Workspace:
         statistics: Tensor,
         x: Tensor,
         given: Tensor,
-    ) -> Tensors:
-        x, given, statistics = x.contiguous(), given.contiguous(), statistics.contiguous()
-        mapped, log_det = torch.empty_like(x), x.new_empty(len(x))
+        *found: Tensor,
+    ) -> None:
+        x, given, statistics = _rows(x), _rows(given), statistics.contiguous()
         function(
             self.handle,
+            len(packed),
             packed.data_ptr(),
             statistics.data_ptr(),
             x.data_ptr(),
+            x.stride(0),
             given.data_ptr(),
-            len(x),
-            mapped.data_ptr(),
-            log_det.data_ptr(),
+            given.stride(0),
+            x.shape[1],
+            *(rows.data_ptr() for rows in found),
         )
-        return mapped, log_det
 
 
 def workspace_of(architecture: Architecture) -> Workspace:
@@ -206,12 +184,17 @@ def workspace_of(architecture: Architecture) -> Workspace:
     return made[architecture]
 
 
-def _shape_of(architecture: Architecture) -> _Shape:
+def _rows(x: Tensor) -> Tensor:
+    """The stars of each flow one after the other; all flows may share the same."""
+    return x if x.is_contiguous() or x[0].is_contiguous() else x.contiguous()
+
+
+def _shape_of(architecture: Architecture) -> Shape:
     spline = architecture.spline
     sizes = (spline.bound, spline.min_width, spline.min_height, spline.min_slope) if spline else ()
     degrees = np.concatenate(network_of(architecture).degrees()[1:])
     hidden = architecture.hidden
-    return _Shape(
+    return Shape(
         architecture.features,
         architecture.conditions,
         architecture.blocks,
@@ -238,15 +221,3 @@ def _places(architecture: Architecture) -> Iterator[int]:
 def _integers(values: Iterable[int]) -> Array[c_int]:
     listed = list(values)
     return (c_int * len(listed))(*listed)
-
-
-@cache
-def _load(variant: str) -> ctypes.CDLL | None:
-    spec = find_spec(f"viamachinae.flows._flow_{variant}")
-    if spec is None or spec.origin is None:
-        return None
-    loaded = ctypes.CDLL(spec.origin)
-    for name, (result, arguments) in SIGNATURES.items():
-        function = getattr(loaded, name)
-        function.restype, function.argtypes = result, arguments
-    return loaded if loaded.flow_runs_here() else None

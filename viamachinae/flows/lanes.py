@@ -109,8 +109,11 @@ class Lanes(Protocol):
     def keep(self, lanes: Sequence[int], /) -> None:
         """Close all lanes but these."""
 
-    def step(self) -> None:
-        """One update of every lane; its loss, the mean of -ln p, is added to `loss`."""
+    def step(self, most: int = 1, /) -> int:
+        """One update or more of every lane, `most` at most; how many they were.
+
+        Each one's loss, the mean of -ln p, is added to `loss`.
+        """
 
 
 class TorchLanes:
@@ -182,12 +185,13 @@ class TorchLanes:
         self.updates, self.loss = self.updates[rows], self.loss[rows]
         self.capture = Capture(rows.device)
 
-    def step(self) -> None:
+    def step(self, _most: int = 1) -> int:
         """One update of every lane; its loss, the mean of -ln p, is added to `loss`.
 
         Nothing here waits for the device.
         """
         self.capture.run(self._update)
+        return 1
 
     def _update(self) -> None:
         """The work of a step: every number that it changes, it changes in place."""

@@ -5,15 +5,17 @@ It computes what the torch engine computes, in float32 and another order of summ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from viamachinae.flows.bases import Normal
 from viamachinae.flows.kernel import Workspace, workspace_of
 from viamachinae.flows.lanes import FitOptions, ModelState
 from viamachinae.flows.layout import layout_of, pack, unpack
@@ -35,27 +37,27 @@ class NativeStack(FlowStack):
         """Data to latent space."""
         if not self._kernel_serves(x):
             return super().forward(x, condition)
-        return self._map(Workspace.forward, x, self._checked(x, condition))
+        return workspace_of(self.architecture).forward(*self._given(x, condition))
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Latent space to data, at the cost of one `forward`."""
         if not self._kernel_serves(z):
             return super().inverse(z, condition)
-        return self._map(Workspace.inverse, z, self._checked(z, condition))
+        return workspace_of(self.architecture).inverse(*self._given(z, condition))
+
+    def log_prob(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Natural logarithm of p(x | condition) of each model at its own points, shape (K, N)."""
+        if not (self._kernel_serves(x) and isinstance(self.base, Normal)):
+            return super().log_prob(x, condition)
+        return workspace_of(self.architecture).log_prob(*self._given(x, condition))
 
     def _kernel_serves(self, x: Tensor) -> bool:
         plain = all(t.dtype == torch.float32 and t.device.type == "cpu" for t in (x, self.weights))
         return plain and not self.training and not torch.is_grad_enabled()
 
-    def _map(
-        self, way: Callable[..., tuple[Tensor, Tensor]], x: Tensor, condition: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        workspace = workspace_of(self.architecture)
-        mapped = [
-            way(workspace, *of_model)
-            for of_model in zip(self._rows(), self.statistics, x, condition.to(x), strict=True)
-        ]
-        return torch.stack([z for z, _ in mapped]), torch.stack([change for _, change in mapped])
+    def _given(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What the kernel is given."""
+        return self._rows(), self.statistics, x, self._checked(x, condition).to(x)
 
     def _rows(self) -> Tensor:
         """The weights in the kernel's layout; packed anew once torch has changed them."""
@@ -65,6 +67,10 @@ class NativeStack(FlowStack):
             rows = pack(weights.detach() * self.mask, layout_of(self.architecture))
             self._packed = kept = weights, place, version, rows
         return kept[3]
+
+
+# Between two calls of the kernel a fit reports, keeps its state, and threads wait for each other.
+STEPS_OF_A_CALL = 16
 
 
 @dataclass
@@ -136,29 +142,33 @@ class NativeLanes:
         if not lanes and self.pool is not None:
             self.pool.shutdown()
 
-    def step(self) -> None:
-        """One update of every lane; its loss, the mean of -ln p, is added to `loss`."""
+    def step(self, most: int = 1) -> int:
+        """As many updates of every lane as one call of the kernel makes; how many they were."""
+        steps = min(most, STEPS_OF_A_CALL)
         work = map if self.pool is None else self.pool.map
-        self.loss += torch.tensor(list(work(self._step, self.lanes)), dtype=torch.float64)
+        losses = work(partial(self._train, steps), self.lanes, self.loss.tolist())
+        self.loss = torch.tensor(list(losses), dtype=torch.float64)
+        return steps
 
-    def _step(self, own: _Lane) -> float:
+    def _train(self, steps: int, own: _Lane, loss: float) -> float:
         options = self.options
-        gradient = torch.empty_like(own.weights)
-        rows = own.order, len(own.order), own.cursor
-        loss = own.workspace.loss(
-            own.weights, own.statistics, self.stars, rows, options.batch_size, gradient
-        )
-        learning_rate = float(options.rate(torch.tensor(float(own.steps)), own.updates))
-        own.cursor += options.batch_size
-        own.steps += 1
-        own.workspace.update(
+        # One by one: torch rounds a cosine differently by its place in a tensor.
+        taken = (torch.tensor(float(own.steps + step)) for step in range(steps))
+        rates = [float(options.rate(step, own.updates)) for step in taken]
+        loss = own.workspace.train(
             own.weights,
-            gradient,
+            own.statistics,
             (own.mean, own.square),
             self.mask,
-            own.steps,
-            (learning_rate, options.weight_decay, options.max_gradient_norm),
+            self.stars,
+            (own.order, len(own.order), own.cursor),
+            options.batch_size,
+            torch.tensor(rates),
+            (own.steps, options.weight_decay, options.max_gradient_norm),
+            loss,
         )
+        own.cursor += steps * options.batch_size
+        own.steps += steps
         return loss
 
     def _lane(self, state: ModelState, workspace: Workspace) -> _Lane:

@@ -200,12 +200,13 @@ class _Fitting:
 
     def _advance(self, lanes: Lanes) -> None:
         """Step all lanes until the first of them has ended its epoch, or the state is due."""
-        steps = min(run.steps - run.step for run in self.active)
-        for _ in range(steps):
-            lanes.step()
-            self.report.add(len(self.active))
+        left = min(run.steps - run.step for run in self.active)
+        while left:
+            taken = lanes.step(left)
+            left -= taken
+            self.report.add(taken * len(self.active))
             for run in self.active:
-                run.step += 1
+                run.step += taken
             if self.keeper is not None and self.keeper.due():
                 break
 

@@ -31,8 +31,12 @@ inline float shortening(float* gradient, const float* mask, long n, float max_no
   return shorten > 1 ? 1.0f : shorten;  // NaN stays NaN
 }
 
+// The `step`-th update; to the gradient, times `shorten`, come the weights, times `decay`.
 inline void adam(float* weights, const float* gradient, float* mean, float* square, long n,
-          float shorten, float rate, float decay, float floor) {
+                 float shorten, float step, float learning_rate, float decay) {
+  const float root = std::sqrt(1 - std::pow(BETA_SQUARE, step));
+  const float rate = learning_rate * root / (1 - std::pow(BETA_MEAN, step));
+  const float floor = EPSILON * root;
   for (long i = 0; i < n; ++i) {
     const float g = gradient[i] * shorten + decay * weights[i];
     mean[i] += (1 - BETA_MEAN) * (g - mean[i]);

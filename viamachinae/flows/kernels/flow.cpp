@@ -2,7 +2,7 @@
 // CPU core: density, inverse and training step.
 //
 // Called through ctypes by viamachinae/flows/kernel.py; layout.py has the layout of weights.
-// Compiled several times, for different instruction sets; kernel.py loads the best that runs.
+// Compiled several times, for different instruction sets; variants.py loads the best that runs.
 //
 // Why it is fast:
 // - Stars stand in vector lanes. An activation is a row of stars; weights are broadcast.
@@ -64,30 +64,56 @@ EXPORT void flow_destroy(Flow* flow) { delete flow; }
 // Floats in a row of weights.
 EXPORT int64_t flow_width(const Flow* flow) { return flow->width(); }
 
-EXPORT void flow_forward(Flow* flow, const float* weights, float* statistics, const float* x,
-                        const float* condition, int64_t n, float* z, float* log_det) {
-  flow->forward(weights, statistics, x, condition, n, z, log_det);
+// These three work on several flows, each a row of weights and of statistics; from the stars or
+// conditions of one to those of the next it is a step, 0 where all have the same.
+
+EXPORT void flow_forward(Flow* flow, int64_t flows, const float* weights, float* statistics,
+                        const float* x, int64_t x_step, const float* condition,
+                        int64_t condition_step, int64_t n, float* z, float* log_det) {
+  for (int64_t k = 0; k < flows; ++k)
+    flow->forward(weights + k * flow->width(), statistics + k * flow->running(), x + k * x_step,
+                  condition + k * condition_step, n, z + k * n * flow->features(), log_det + k * n);
 }
 
-EXPORT void flow_inverse(Flow* flow, const float* weights, float* statistics, const float* z,
-                        const float* condition, int64_t n, float* x, float* log_det) {
-  flow->inverse(weights, statistics, z, condition, n, x, log_det);
+EXPORT void flow_inverse(Flow* flow, int64_t flows, const float* weights, float* statistics,
+                        const float* z, int64_t z_step, const float* condition,
+                        int64_t condition_step, int64_t n, float* x, float* log_det) {
+  for (int64_t k = 0; k < flows; ++k)
+    flow->inverse(weights + k * flow->width(), statistics + k * flow->running(), z + k * z_step,
+                  condition + k * condition_step, n, x + k * n * flow->features(), log_det + k * n);
+}
+
+EXPORT void flow_log_prob(Flow* flow, int64_t flows, const float* weights, float* statistics,
+                         const float* x, int64_t x_step, const float* condition,
+                         int64_t condition_step, int64_t n, float* log_prob) {
+  for (int64_t k = 0; k < flows; ++k)
+    flow->log_prob(weights + k * flow->width(), statistics + k * flow->running(), x + k * x_step,
+                   condition + k * condition_step, n, log_prob + k * n);
+}
+
+// So many steps of Adam on the mean of -ln p, each on the next batch, the first of which begins at
+// `cursor`; `taken` were taken before, and `rates` has the learning rate of each. Only what `mask`
+// shows is trained. Returns `loss` with the losses of all steps added.
+EXPORT double flow_train(Flow* flow, float* weights, float* statistics, float* mean, float* square,
+                        float* gradient, const float* mask, const float* stars,
+                        const int32_t* order, int64_t count, int64_t cursor, int64_t batch,
+                        int64_t steps, int64_t taken, const float* rates, float weight_decay,
+                        float max_norm, double loss) {
+  const int64_t n = flow->width();
+  for (int64_t i = 0; i < steps; ++i) {
+    loss += flow->loss(weights, statistics, stars, order, count, cursor + i * batch, batch,
+                       gradient);
+    const float shorten = kernel::shortening(gradient, mask, n, max_norm);
+    kernel::adam(weights, gradient, mean, square, n, shorten, float(taken + i + 1), rates[i],
+                 weight_decay);
+  }
+  return loss;
 }
 
 EXPORT double flow_loss(Flow* flow, const float* weights, float* statistics, const float* stars,
                        const int32_t* order, int64_t count, int64_t cursor, int64_t batch,
                        float* gradient) {
   return flow->loss(weights, statistics, stars, order, count, cursor, batch, gradient);
-}
-
-// One update by Adam, the `step`-th, after shortening the gradient to max_norm.
-EXPORT void flow_update(float* weights, float* gradient, float* mean, float* square,
-                       const float* mask, int64_t n, float step, float learning_rate,
-                       float weight_decay, float max_norm) {
-  const float shorten = kernel::shortening(gradient, mask, n, max_norm);
-  const float root = std::sqrt(1 - std::pow(kernel::BETA_SQUARE, step));
-  const float rate = learning_rate * root / (1 - std::pow(kernel::BETA_MEAN, step));
-  kernel::adam(weights, gradient, mean, square, n, shorten, rate, weight_decay, kernel::EPSILON * root);
 }
 
 // Does nothing but multiply and add, in registers, and says how often: the ruler of a benchmark.

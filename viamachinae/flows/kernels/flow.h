@@ -15,9 +15,6 @@
 namespace kernel {
 
 constexpr float HALF_LOG_2_PI = 0.918938533f;
-// Stars in a tile: wide enough to make sums over stars cheap, and the activations of a usual flow
-// (0.3 to 1.2 MB) stay in the cache. Measured.
-constexpr int TILE = 128;
 
 // What a block keeps of a tile: rows of stars.
 struct Slot {
@@ -38,30 +35,41 @@ class Flow {
         map(univariate_of(shape)),
         network(d, m, map->parameters(), shape.n_hidden, shape.hidden, shape.degrees),
         block_width(network.width() + (batch_norm ? 2 * d : 0)),
-        memory(tile ? tile : TILE),
-        ld(memory.ld),
         slots(size_t(blocks + 1)) {
     for (int i = 0; i < d; ++i) places.push_back(i);
     places.insert(places.end(), shape.places, shape.places + (blocks - 1) * d);
     for (int i = 0; i < d; ++i) places.push_back(i);
     lay_out();
-    memory.allocate();
+    memory.allocate(tile ? tile : memory.usual_tile());
+    ld = memory.ld;
     lay_out();
     for (Slot& slot : slots) network.set_ones(slot.network, ld);
   }
 
   long width() const { return blocks * block_width; }
 
+  long running() const { return batch_norm ? 2L * blocks * d : 0; }  // floats in its statistics
+  int features() const { return d; }
+
   // z (n, d) and ln abs(dz/dx) of x (n, d) with conditions (n, m).
   void forward(const float* weights, float* statistics, const float* x, const float* condition,
                long n, float* z, float* log_det) {
     for (long start = 0; start < n; start += memory.tile) {
       const Tile tile = tile_of(n - start);
-      for (int s = 0; s < tile.stars; ++s) {
-        const long star = start + std::min(s, tile.count - 1);
-        place(s, features(slots[0]), x + star * d, condition + star * m);
-      }
-      take_out(through(weights, statistics, tile, false), tile, z + start * d, log_det + start);
+      place(features(slots[0]), x + start * d, condition + start * m, tile);
+      take_out(through(weights, statistics, tile, false), z + start * d, tile);
+      std::copy(log_dets, log_dets + tile.count, log_det + start);
+    }
+  }
+
+  // ln p of x (n, d) with conditions (n, m).
+  void log_prob(const float* weights, float* statistics, const float* x, const float* condition,
+                long n, float* found) {
+    for (long start = 0; start < n; start += memory.tile) {
+      const Tile tile = tile_of(n - start);
+      place(features(slots[0]), x + start * d, condition + start * m, tile);
+      add_base(through(weights, statistics, tile, false), tile);
+      std::copy(log_dets, log_dets + tile.count, found + start);
     }
   }
 
@@ -70,12 +78,10 @@ class Flow {
                long n, float* x, float* log_det) {
     for (long start = 0; start < n; start += memory.tile) {
       const Tile tile = tile_of(n - start);
-      for (int s = 0; s < tile.stars; ++s) {
-        const long star = start + std::min(s, tile.count - 1);
-        place(s, delta, z + star * d, condition + star * m);
-      }
+      place(delta, z + start * d, condition + start * m, tile);
       back(weights, statistics, tile);
-      take_out(delta, tile, x + start * d, log_det + start);
+      take_out(delta, x + start * d, tile);
+      std::copy(log_dets, log_dets + tile.count, log_det + start);
     }
   }
 
@@ -95,11 +101,8 @@ class Flow {
         share[s] = s < tile.count ? 1.0f / float(batch) : 0.0f;
       }
       const float* latent = through(weights, statistics, tile, true);
-      for (int s = 0; s < tile.count; ++s) {
-        double star = d * double(HALF_LOG_2_PI) - log_dets[s];
-        for (int i = 0; i < d; ++i) star += 0.5 * latent[i * ld + s] * latent[i * ld + s];
-        total += star;
-      }
+      add_base(latent, tile);
+      for (int s = 0; s < tile.count; ++s) total -= log_dets[s];
       backward(weights, statistics, latent, gradient, tile);
     }
     return total / double(batch);
@@ -113,7 +116,7 @@ class Flow {
   long block_width;
   std::vector<int> places;  // as in Shape, with rows for what comes in and what goes out
   Memory memory;
-  long ld;
+  long ld = 0;
   std::vector<Slot> slots;
   float *delta, *change, *upper, *lower, *log_dets, *share;
 
@@ -134,16 +137,31 @@ class Flow {
     return {ld, rounded_up(count, STEP), count};
   }
 
-  // One star into column s: its features into rows of stars, its conditions into all slots.
+  // One star into column s: its features into rows of stars, its conditions into those of slot 0.
   void place(int s, float* rows, const float* x, const float* condition) {
     for (int i = 0; i < d; ++i) rows[i * ld + s] = x[i];
     for (int c = 0; c < m; ++c) conditions(slots[0])[c * ld + s] = condition[c];
   }
 
-  void take_out(const float* rows, const Tile& tile, float* x, float* log_det) const {
-    for (int s = 0; s < tile.count; ++s) {
+  // The stars of a tile, one after the other.
+  void place(float* rows, const float* x, const float* condition, const Tile& tile) {
+    for (int s = 0; s < tile.stars; ++s) {
+      const int star = std::min(s, tile.count - 1);
+      place(s, rows, x + star * d, condition + star * m);
+    }
+  }
+
+  void take_out(const float* rows, float* x, const Tile& tile) const {
+    for (int s = 0; s < tile.count; ++s)
       for (int i = 0; i < d; ++i) x[s * d + i] = rows[i * ld + s];
-      log_det[s] = log_dets[s];
+  }
+
+  // Adds the log density of latent space to ln abs(dz/dx): what is in log_dets is then ln p.
+  void add_base(const float* latent, const Tile& tile) {
+    for (int s = 0; s < tile.stars; s += LANES) {
+      Vec squares{};
+      for (int i = 0; i < d; ++i) squares += load(latent + i * ld + s) * load(latent + i * ld + s);
+      store(log_dets + s, load(log_dets + s) - 0.5f * squares - d * HALF_LOG_2_PI);
     }
   }
 

@@ -13,22 +13,30 @@ inline int rounded_up(long n, int multiple) {
   return int((n + multiple - 1) / multiple) * multiple;
 }
 
+// Stars in a tile: many make sums over stars cheap, few keep their rows in the cache. Measured.
+constexpr int TILE = 128, WIDE_TILE = 256;
+constexpr long BYTES_OF_WIDE_TILE = 7L << 18;  // at most
+
 // Used twice by the same sequence of `take`: to count, and after `allocate` to hand out.
 class Memory {
  public:
-  explicit Memory(int stars) : tile(rounded_up(stars, STEP)), ld(spread(tile)) {}
+  Memory() = default;
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
   ~Memory() { std::free(floats); }
 
-  const int tile;  // stars in a row
-  const long ld;   // floats from one row to the next
+  int tile = 0;  // stars in a row
+  long ld = 0;   // floats from one row to the next
 
-  void allocate() {
-    const long total = taken * ld;
-    floats = static_cast<float*>(std::aligned_alloc(LINE, size_t(total) * sizeof(float)));
+  // What suits the rows counted.
+  int usual_tile() const { return bytes(WIDE_TILE) <= BYTES_OF_WIDE_TILE ? WIDE_TILE : TILE; }
+
+  void allocate(int stars) {
+    tile = rounded_up(stars, STEP);
+    ld = spread(tile);
+    floats = static_cast<float*>(std::aligned_alloc(LINE, size_t(bytes(tile))));
     if (!floats) throw std::bad_alloc();
-    std::fill(floats, floats + total, 0.0f);
+    std::fill(floats, floats + taken * ld, 0.0f);
     taken = 0;
   }
 
@@ -40,6 +48,9 @@ class Memory {
  private:
   float* floats = nullptr;
   long taken = 0;
+
+  // Of the rows counted, for so many stars.
+  long bytes(int stars) const { return taken * spread(stars) * long(sizeof(float)); }
 
   // An odd number of cache lines between rows, so that a column of rows spreads over the cache.
   static long spread(int stars) { return rounded_up(stars, LINE / 2) + LINE / 4; }

@@ -31,7 +31,7 @@ void rows_of(const Product& p, int first, const float* in, float* out, const flo
     Vec total[R][C];
     UNROLL for (int k = 0; k < R; ++k)
       UNROLL for (int c = 0; c < C; ++c) total[k][c] = Vec{};
-    for (int r = begin; r < end; ++r) {
+    TWICE for (int r = begin; r < end; ++r) {
       Vec x[C];
       UNROLL for (int c = 0; c < C; ++c) x[c] = load(in + r * ld + s + c * LANES);
       UNROLL for (int k = 0; k < R; ++k) {
@@ -75,18 +75,16 @@ void outer(const float* g, const float* in, float* gradient, long stride, long l
   Vec total[R][4];
   UNROLL for (int k = 0; k < R; ++k)
     UNROLL for (int i = 0; i < 4; ++i) total[k][i] = Vec{};
-  for (int s = 0; s < stars; s += LANES) {
-    Vec y[R];
-    UNROLL for (int k = 0; k < R; ++k) y[k] = load(g + k * ld + s);
-    UNROLL for (int i = 0; i < 4; ++i) {
-      const Vec x = load(in + i * ld + s);
-      UNROLL for (int k = 0; k < R; ++k) total[k][i] += y[k] * x;
+  for (int step = 0; step < stars; step += STEP)
+    UNROLL for (int s = step; s < step + STEP; s += LANES) {
+      Vec y[R];
+      UNROLL for (int k = 0; k < R; ++k) y[k] = load(g + k * ld + s);
+      UNROLL for (int i = 0; i < 4; ++i) {
+        const Vec x = load(in + i * ld + s);
+        UNROLL for (int k = 0; k < R; ++k) total[k][i] += y[k] * x;
+      }
     }
-  }
-  UNROLL for (int k = 0; k < R; ++k) {
-    const Quad added = sums(total[k]);
-    UNROLL for (int i = 0; i < 4; ++i) gradient[k * stride + i] += added[i];
-  }
+  UNROLL for (int k = 0; k < R; ++k) add(sums(total[k]), gradient + k * stride);
 }
 
 // The same for rows [first, last).

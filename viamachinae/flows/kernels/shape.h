@@ -1,4 +1,4 @@
-// The shape of a flow, as kernel.py describes it, and the map of features that it asks for.
+// The shape of a flow, as variants.py declares it, and the map of features that it asks for.
 #pragma once
 
 #include <memory>

@@ -42,11 +42,14 @@ inline float sum(Vec x) {
   return total;
 }
 
-// Loops over registers must vanish, or the registers become memory.
+// Loops over registers must vanish, or the registers become memory. Others go by twos: fewer
+// instructions that only count.
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
+#define TWICE _Pragma("unroll 2")
 #else
 #define UNROLL _Pragma("GCC unroll 8")
+#define TWICE _Pragma("GCC unroll 2")
 #endif
 
 #if defined(__clang__)
@@ -61,6 +64,14 @@ inline Quad fold(Vec x) {
   Quad total = parts[0];
   for (int part = 1; part < LANES / 4; ++part) total += parts[part];
   return total;
+}
+
+// Adds to four numbers that need not be aligned.
+inline void add(Quad x, float* total) {
+  Quad before;
+  std::memcpy(&before, total, sizeof(before));
+  x += before;
+  std::memcpy(total, &x, sizeof(x));
 }
 
 // The sums over lanes of four vectors.
