@@ -1,41 +1,14 @@
-"""What the jobs ask of SLURM: time, and what becomes of one that needs more; and GPUs."""
+"""What the jobs ask of SLURM: GPUs, which they share."""
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.slurm.conftest import jobs_of, patches, results, scan_by_slurm, viamachinae
+from tests.slurm.conftest import jobs_of, results, scan_by_slurm
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
-
-# Minutes of each training job. The profile asks for SIGTERM two minutes before the end; SLURM looks
-# twice a minute, and early: training gets 30 to 60 seconds.
-LIMIT = 3
-
-
-@pytest.mark.usefixtures("slurm")
-def test_a_training_goes_on_from_where_its_time_was_up(tmp_path: Path) -> None:
-    options = patches(1, ("pm_phi",))
-    # Longer than a job may take; the only checkpoints are those of SIGTERM.
-    options["train"] |= {"epochs": 6000, "checkpoint_seconds": 3600}
-    # So many epochs on so few stars learn the stars themselves.
-    options["train"]["health"] |= {"max_pit_distance": 1.0, "max_outside": 1.0}
-    config, whole, out = tmp_path / "sky.yaml", tmp_path / "whole", tmp_path / "slurm"
-    config.write_text(yaml.safe_dump(options))
-    with subprocess.Popen(viamachinae("scan", config, "--out", whole, "--quiet")) as alone:
-        scan_by_slurm(config, out, "--set-resources", f"train:runtime={LIMIT}", "--retries", "30")
-    assert alone.returncode == 0
-    training = [job for job in jobs_of(out) if job["Comment"].startswith("rule_train")]
-    *cut_short, last = [job["JobState"] for job in training]
-    # Neither killed at its limit nor begun anew: each saved its state and ended by itself.
-    assert set(cut_short) == {"FAILED"}
-    assert last == "COMPLETED"
-    assert "going on from a checkpoint" in (out / "workflow/logs/0000.pm_phi.log").read_text()
-    assert results(out) == results(whole)
 
 
 def most_at_once(jobs: list[dict[str, str]]) -> int:
