@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from viamachinae.config import ScanConfig
+from viamachinae.config import FilesQuery, ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.options import json_schema
 from viamachinae.pipeline import plan as plan_module
 from viamachinae.pipeline.plan_file import kept_plan
 from viamachinae.pipeline.prepare import prepare
+from viamachinae.pipeline.simulate import simulate
 from viamachinae.pipeline.workflow import (
     PLACES,
     job_name,
@@ -58,6 +59,7 @@ def test_the_command(tmp_path: Path) -> None:
         assert words[first + 1 :] == [
             f"scan={tmp_path}/config.yaml",
             f"out={tmp_path}",
+            f"here={Path.cwd()}",
             "a=1",
             "b=2",
         ]
@@ -147,6 +149,20 @@ def test_snakemake_gives_the_bytes_of_a_scan(
         "stars_per_job=1", cwd=tmp_path,
     )  # fmt: skip
     assert "Nothing to be done" in again.stdout + again.stderr
+
+
+@pytest.mark.slow
+@needs_snakemake
+def test_relative_paths_start_where_the_command_is_given(
+    small: ScanConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Snakemake and its jobs start in the run folder."""
+    monkeypatch.chdir(tmp_path)
+    stars = Path("stars.parquet")
+    simulate(small, stars)
+    config = small.model_copy(update={"query": FilesQuery(source="files", path=stars)})
+    run_workflow(config, Path("run"), "local", ["--until", "preprocess", "--quiet"], print)
+    assert all(RunFolder(Path("run")).stars(one.id).is_file() for one in tile(small.sky))
 
 
 @pytest.mark.slow

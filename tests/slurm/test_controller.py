@@ -24,6 +24,8 @@ def test_it_takes_its_jobs_along_and_another_leaves_them_alone(
     four: tuple[Path, Path], tmp_path: Path, sent: signal.Signals, code: int
 ) -> None:
     config, whole = four
+    # What runs in the background ignores SIGINT, and so would all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     words = viamachinae("scan", config, "--out", tmp_path, "--on", "slurm", "--", *QUICK)
     with subprocess.Popen(words) as controller:
         while "RUNNING" not in states(tmp_path):

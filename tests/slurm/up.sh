@@ -14,6 +14,10 @@ port=${SLURM_TEST_PORT:-17117}
 cores=${FAKE_CORES:-$(nproc --all)}
 memory=100000
 accounting=none
+if (: >"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+  echo "port $port is in use: is another SLURM of these tests at work?" >&2
+  exit 1
+fi
 mkdir -p "$folder"/{state,spool,log,run,munge,gpus}
 chmod 755 "$folder"
 

@@ -62,7 +62,8 @@ def snakemake_command(
     """
     folder, out = workflow_folder(), out.resolve()
     given, extra = _split_config(extra)
-    settings = [f"scan={RunFolder(out).config}", f"out={out}", *given]
+    # Snakemake works in the run folder; relative paths in the configuration start here.
+    settings = [f"scan={RunFolder(out).config}", f"out={out}", f"here={Path.cwd()}", *given]
     if leave_out_failed:
         settings.append("leave_out_failed=1")
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(folder / "Snakefile")]

@@ -10,6 +10,9 @@ SCAN = Path(config["scan"]).resolve()
 SETTINGS = yaml.safe_load(SCAN.read_text()) or {}
 validate(SETTINGS, "../schemas/scan.schema.json", set_default=False)
 OUT = Path(config.get("out", Path("runs") / SETTINGS.get("name", "scan"))).resolve()
+# Where relative paths in the configuration start.
+HERE = Path(config.get("here", ".")).resolve()
+shell.prefix("set -euo pipefail; cd {HERE:q}; ")
 
 # Stars that are worth a job: smaller patches share one.
 STARS_PER_JOB = int(config.get("stars_per_job", 500_000))
@@ -59,12 +62,13 @@ def patches(wildcards):
 
 
 def megabytes(wildcards, attempt):
-    """Memory of a job, more at each attempt."""
+    """Memory of a job, more at each attempt, up to three times as much."""
     estimates = [
         row.get("memory_bytes", 1e6 * MEMORY_MB + 1e3 * STAR_KB * row["n_stars"])
         for row in BATCHES[wildcards.batch]
     ]
-    return ceil(attempt * max(estimates) / 1e6)
+    # Who is allowed more attempts is short of time.
+    return ceil(min(attempt, 3) * max(estimates) / 1e6)
 
 
 def minutes(wildcards, attempt):
