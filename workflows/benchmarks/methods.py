@@ -1,6 +1,6 @@
 """Which score finds more streams at equally many false candidates, and what consistency adds.
 
-    python workflows/benchmarks/methods.py OUT [--skies 16] [--searches anode,anode_x3,...]
+    python workflows/benchmarks/methods.py OUT [--skies 16] [--seed 7] [--searches LIST]
 
 Makes a challenge of simulated patches thinned to a twentieth, two streams in each, and searches
 each patch with each score; done searches are kept, so the command goes on where it stopped. Writes
@@ -34,7 +34,6 @@ from viamachinae.validate.reliability import reliability
 from viamachinae.validate.truth import TrueStream, read_truth
 
 CONFIG = Path(__file__).parents[1] / "config" / "validate_demo.yaml"
-SEED = 7
 SKIES = (
     "validation.n_streams=2",
     "validation.streams.n_stars=[100, 150, 200]",
@@ -52,9 +51,10 @@ NETWORKS = (
 )
 SEARCHES = {
     "anode": (),
-    # Shorter lists: windows of few stars are searched as well.
-    "anode_50": ("link.roi.n_stars=50",),
-    "anode_30": ("link.roi.n_stars=30",),
+    # Lists of a hundred stars alone, and shorter ones, whatever the window holds.
+    "anode_100": ("link.roi.max_share=1", "link.roi.min_stars=100"),
+    "anode_50": ("link.roi.max_share=1", "link.roi.min_stars=50", "link.roi.n_stars=50"),
+    "anode_30": ("link.roi.max_share=1", "link.roi.min_stars=30", "link.roi.n_stars=30"),
     "anode_x3": ("train.retrainings=3",),
     "r_anode": (
         "score.method=r_anode",
@@ -96,12 +96,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--skies", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--searches", default=",".join(SEARCHES))
     given = parser.parse_args()
     skies, truth = given.out / "skies", given.out / "truth.ecsv"
     if not truth.is_file():
         config = read_config(CONFIG, [*SKIES, f"validation.challenge.n_skies={given.skies}"])
-        make(config, skies, truth, SEED)
+        make(config, skies, truth, given.seed)
     challenge = open_challenge(skies)
     streams = read_truth(truth.read_text(encoding="utf-8"), str(truth))
     lists = {
