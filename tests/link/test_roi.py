@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from astropy.table import Table
+from pydantic import ValidationError
 
 from viamachinae.config import LinkConfig, RoiConfig
 from viamachinae.errors import BadInputError
@@ -185,3 +186,8 @@ def test_a_score_without_a_star_is_bad_input(hand_made) -> None:
     with pytest.raises(BadInputError, match="lacks"):
         rows_of(stars[:0], np.array([2**60]), "scores.parquet")
     np.testing.assert_array_equal(rows_of(stars, np.array([2**60 + 3, 2**60]), "x"), [3, 0])
+
+
+def test_lists_shorter_than_the_shortest_are_refused() -> None:
+    with pytest.raises(ValidationError, match="min_stars must not exceed n_stars"):
+        RoiConfig(n_stars=15)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from viamachinae.config.model import Fraction, Model, Positive
 
@@ -19,6 +19,12 @@ class RoiConfig(Model):
     min_stars: int = Field(
         20, ge=10, description="Windows of which fewer would be kept are left out (ours)."
     )
+
+    @model_validator(mode="after")
+    def _lists_can_be_long_enough(self) -> RoiConfig:
+        if self.min_stars > self.n_stars:
+            raise ValueError("min_stars must not exceed n_stars: no window would be searched")
+        return self
 
 
 class LineConfig(Model):
