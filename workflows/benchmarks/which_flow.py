@@ -110,16 +110,21 @@ class Bench:
             [getattr(sample, name) for sample in samples] for name in ("train", "held_out")
         )
         slices = zip(in_turn(train), in_turn(held_out), strict=True)
+        times = entry.trainings
         tasks = [
-            Task(*rows, np.random.SeedSequence([record["seed"], 17]))
+            Task(*rows, np.random.SeedSequence([record["seed"], 17, *[again] * (again > 0)]))
             for record, rows in zip(wanted, slices, strict=True)
+            for again in range(times)
         ]
         engine = flows.choose_engine("auto", entry.shape, CPU)
         stars = flows.Stars(torch.cat(train), torch.cat(held_out))
         fitted = flows.fit(entry.shape, stars, tasks, recipe.options(entry.epochs), engine=engine)
         return [
-            {**judged(fitted, flow, engine.stack, entry.shape, sample), "engine": engine.name}
-            for flow, sample in enumerate(samples)
+            {
+                **judged(fitted, range(first, first + times), engine.stack, entry.shape, sample),
+                "engine": engine.name,
+            }
+            for first, sample in zip(range(0, len(tasks), times), samples, strict=True)
         ]
 
     def _sample(self, truth: str, seed: int) -> Sample:
@@ -143,24 +148,34 @@ def in_turn(parts: Sequence[torch.Tensor]) -> list[Rows]:
 
 
 def judged(
-    fitted: flows.Fit, flow: int, kind: type[FlowStack], shape: Architecture, sample: Sample
+    fitted: flows.Fit, own: range, kind: type[FlowStack], shape: Architecture, sample: Sample
 ) -> Record:
-    """Nats from the truth over the stars held out, their standard error, and the worst spike."""
-    stack = kind(shape, fitted.weights[flow], fitted.statistics[flow]).eval()
+    """Nats from the truth over the stars held out, their standard error, and the worst spike.
+
+    Those of the mean of the densities of its `own` flows.
+    """
+    weights, statistics = (
+        numbers[own.start : own.stop].flatten(0, 1)
+        for numbers in (fitted.weights, fitted.statistics)
+    )
+    stack = kind(shape, weights, statistics).eval()
     d = shape.features
     learned = stack.average_log_prob(sample.held_out[:, :d], sample.held_out[:, d:]).numpy()
     gap = sample.true - learned - sample.log_det
-    records = [record for record in fitted.history if record.flow == flow]
-    held_out = np.array([record.held_out for record in records if record.outcome == "done"])
-    # How far an epoch's held-out likelihood fell below that of the best before it.
-    fall = np.maximum.accumulate(held_out) - held_out
+    records = [record for record in fitted.history if record.flow in own]
     return {
         "nats": float(gap.mean()),
         "error": float(gap.std() / np.sqrt(len(gap))),
         "leak": leak(stack, sample),
-        "spike": float(fall.max(initial=0)),
+        "spike": max(spike(records, flow) for flow in own),
         "retries": sum(record.outcome != "done" for record in records),
     }
+
+
+def spike(records: Sequence[flows.EpochRecord], flow: int) -> float:
+    """How far an epoch's held-out likelihood fell at most below that of the best before it."""
+    done = [r.held_out for r in records if r.flow == flow and r.outcome == "done"]
+    return float((np.maximum.accumulate(done) - done).max(initial=0))
 
 
 def leak(stack: FlowStack, sample: Sample) -> float:

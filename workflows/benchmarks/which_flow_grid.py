@@ -54,12 +54,17 @@ def constant(batch: int, *rates: float, clip: float = 1.0) -> list[Recipe]:
 
 
 class Entry(NamedTuple):
-    """A line of the table: a shape and a number of epochs, and the recipes it may choose from."""
+    """A line of the table: a shape and a number of epochs, and the recipes it may choose from.
+
+    Of several `trainings` of the same stars, from other weights and in another order, the
+    densities are averaged.
+    """
 
     name: str
     shape: Architecture
     epochs: int
     recipes: list[Recipe]
+    trainings: int = 1
 
 
 ANODE, ANODE_RAW = maf(15, 128, norm=True), maf(15, 128)
@@ -98,6 +103,7 @@ GRID = [
     Entry("the same, not clipped", ANODE_RAW, 20, constant(256, 1e-3, clip=NO_CLIP)),
     Entry("RQS+affine 2 × 64², 6 epochs", TWO, 6, USUAL),
     Entry("RQS+affine 2 × 64², 24 epochs", TWO, 24, USUAL),
+    Entry("the same, three trainings", TWO, 24, USUAL, trainings=3),
     Entry("RQS+affine 2 × 64², constant", TWO, 12, constant(512, 1e-3, 3e-3)),
     Entry("RQS+affine 2 × 64², not clipped", TWO, 12, cosine(512, 3e-3, 6e-3, clip=NO_CLIP)),
     Entry("RQS+affine 2 × 64², batch 256", TWO, 12, cosine(256, 2e-3, 4e-3)),

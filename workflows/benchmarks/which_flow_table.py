@@ -56,6 +56,8 @@ class Line(NamedTuple):
 def described(entry: Entry, recipe: Recipe) -> Record:
     """What tells the fits of an entry by a recipe from all others, as JSON has it."""
     whole = {"shape": entry.shape.to_dict(), "epochs": entry.epochs, **asdict(recipe)}
+    if entry.trainings > 1:
+        whole["trainings"] = entry.trainings
     plain: Record = json.loads(json.dumps(whole))
     return plain
 
@@ -115,7 +117,7 @@ def lines(
                 np.reshape([record["nats"] for record in found], (len(TRUTHS), -1)),
                 float(np.mean([r["leak"] for r in found if r["truth"] == "stars"])),
                 max(record["spike"] for record in found),
-                seconds.get(case, np.nan) * 1e6 * entry.epochs,
+                seconds.get(case, np.nan) * 1e6 * entry.epochs * entry.trainings,
                 found[0]["engine"],
             )
         )
