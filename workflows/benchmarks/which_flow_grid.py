@@ -103,7 +103,6 @@ GRID = [
     Entry("the same, not clipped", ANODE_RAW, 20, constant(256, 1e-3, clip=NO_CLIP)),
     Entry("RQS+affine 2 × 64², 6 epochs", TWO, 6, USUAL),
     Entry("RQS+affine 2 × 64², 24 epochs", TWO, 24, USUAL),
-    Entry("the same, three trainings", TWO, 24, USUAL, trainings=3),
     Entry("RQS+affine 2 × 64², constant", TWO, 12, constant(512, 1e-3, 3e-3)),
     Entry("RQS+affine 2 × 64², not clipped", TWO, 12, cosine(512, 3e-3, 6e-3, clip=NO_CLIP)),
     Entry("RQS+affine 2 × 64², batch 256", TWO, 12, cosine(256, 2e-3, 4e-3)),
@@ -115,6 +114,7 @@ GRID = [
     Entry("MAF 8 × 64² norm", maf(8, 64, 64, norm=True), 12, USUAL),
     Entry("MAF 4 × 64²", maf(4, 64, 64), 12, USUAL),
     Entry("RQS+affine 5 × 64²", rqs(5, 64, 64), 12, USUAL),
+    Entry("RQS+affine 2 × 64², 24 epochs, three trainings", TWO, 24, USUAL, trainings=3),
 ]
 QUICK = [
     entry._replace(epochs=min(entry.epochs, 6), recipes=entry.recipes[:2])
