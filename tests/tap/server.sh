@@ -2,7 +2,8 @@
 # A TAP server on this machine for the tests that are marked `tap`: GAVO DaCHS on PostgreSQL with
 # pgsphere and q3c (Debian 12 packages, as root), serving gaiadr3.gaia_source at TAP_PORT.
 #
-#   server.sh up ROWS.csv    install what is missing, start, replace the rows; ends when it answers
+#   server.sh install        install what is missing
+#   server.sh up ROWS.csv    the same, start, replace the rows; ends when it answers
 #   server.sh down           stop what `up` started
 #
 # ROWS.csv is what rows.py writes: a header line and the columns of gaia.rd in their order.
@@ -76,6 +77,10 @@ serve() {
 
 mkdir -p "$state"
 case ${1:-} in
+  install)
+    fetch_packages
+    start_database
+    ;;
   up)
     rows=${2:?server.sh up ROWS.csv}
     fetch_packages
@@ -91,7 +96,7 @@ case ${1:-} in
     pg_ctlcluster 15 main stop || true
     ;;
   *)
-    sed -n '2,8s/^# \?//p' "$0"
+    sed -n '2,9s/^# \?//p' "$0"
     exit 2
     ;;
 esac
