@@ -6,6 +6,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 
+from viamachinae.catalog.ridge_lines import ridge_at
 from viamachinae.config import LinkConfig
 from viamachinae.link.candidates import find_candidates
 from viamachinae.link.evidence import EVIDENCE, dim_share, evidence
@@ -29,6 +30,28 @@ def test_candidates_get_all_columns_with_units(crossing) -> None:
     assert not np.any(table["clump"])
     assert not np.any(table["edge"][:1])
     assert evidence(found, CONFIG, seed=0).pformat() == table.pformat()
+
+
+def test_the_ridge_is_fitted_to_photometry_free_of_extinction(crossing, rng) -> None:
+    """Stars of a ridge line at 10 kpc, seen through a magnitude of dust that the scan took off."""
+    line = ridge_at(CONFIG.ridge.feh, CONFIG.ridge.age_gyr, 10.0)
+    linked = crossing(150.0, -30.0, CONFIG)
+    for one in linked:
+        stars = one.stars
+        stars["mag"] = rng.uniform(17.5, 20.0, len(stars))
+        stars["colour"] = np.interp(stars["mag"], line.g_mag, line.bp_rp)
+        beside = np.asarray(stars["source_id"]) >= 2**60 + 1000
+        stars["colour"][beside] = rng.uniform(0.5, 1.0, np.count_nonzero(beside))
+        stars["phot_g_mean_mag"], stars["bp_rp"] = stars["mag"] + 1.0, stars["colour"] + 0.5
+    found = find_candidates(linked, CONFIG.candidates)
+    assert found.members["mag"].unit == u.mag
+    table = evidence(found, CONFIG, seed=0)
+    assert table["distance_kpc"][0] == pytest.approx(10.0, rel=0.05)
+    assert table["f_dim"][0] == pytest.approx(0.36, abs=0.15)
+    # Where one patch lacks them, those observed are taken of all.
+    del linked[2].stars["mag"], linked[2].stars["colour"]
+    found = find_candidates(linked, CONFIG.candidates)
+    assert "mag" not in found.members.colnames
 
 
 def test_no_candidates_have_the_same_columns(crossing) -> None:

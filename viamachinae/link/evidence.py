@@ -14,6 +14,7 @@ from viamachinae.link.candidates import Candidates
 from viamachinae.link.clumps import densest_share
 from viamachinae.link.crossmatch import NEW, LineStars, crossmatch
 from viamachinae.link.hough import Floats, Ints
+from viamachinae.link.members import INTRINSIC
 from viamachinae.link.ridge import fit_ridge
 from viamachinae.score.seeds import seed_sequence
 from viamachinae.sky import direction
@@ -66,7 +67,9 @@ def _of_one(
     name: str, stars: Table, config: LinkConfig, seed: int, members: Mapping[str, Ints]
 ) -> dict[str, object]:
     on_line = np.asarray(stars["on_line"], dtype=np.bool_)
-    g_mag, bp_rp = _values(stars, "phot_g_mean_mag"), _values(stars, "bp_rp")
+    free = set(INTRINSIC) <= set(stars.colnames)
+    bands = ("mag", "colour") if free else ("phot_g_mean_mag", "bp_rp")
+    g_mag, bp_rp = (_values(stars, band) for band in bands)
     line = LineStars(
         np.asarray(stars["source_id"], dtype=np.int64)[on_line],
         *(_values(stars, key)[on_line] for key in ("ra", "dec", "pmra", "pmdec")),
