@@ -82,6 +82,39 @@ def test_bad_options_are_named(given: dict[str, object], words: list[str]) -> No
         assert word in sentence
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("link.lines", {"box": [2, 5]}, "link.lines: box, lattice and core must be odd"),
+        ("link.lines", {"box": [3, 0]}, "must be odd and positive"),
+        ("link.lines", {"lattice": 6}, "must be odd and positive"),
+        ("link.lines", {"core": 2}, "must be odd and positive"),
+        ("link.lines", {"core": 7}, "core must be smaller than lattice"),
+        ("link.lines", {"theta_cell_deg": 12.0}, "more than 180 deg"),
+        ("link.ridge", {"distance_kpc": [100, 3]}, "link.ridge.distance_kpc: give the lower end"),
+        ("link.orbits", {"distance_kpc": [9, 9]}, "link.orbits.distance_kpc: give the lower end"),
+        ("link.crossmatch", {"min_radius_deg": 3}, "min_radius_deg must not exceed max_radius"),
+        ("regions", {"range_masyr": [5, -5]}, "regions.range_masyr: give the lower end first"),
+        ("regions", {"range_masyr": [-2, 2]}, "range_masyr must be as wide as a region"),
+        ("regions", {"min_stars": 2_000_000}, "min_stars must not exceed max_stars"),
+        ("regions", {"scans": ["pm_phi", "pm_phi"]}, "scans holds a proper motion twice"),
+        ("preprocess.fiducial", {"min_colour": 1.5}, "min_colour must be below max_colour"),
+        ("query", {"source": "archive", "cuts": {"min_colour": 1, "max_colour": 0}}, "min_colour"),
+        ("train.flow", {"hidden": [0]}, "train.flow.hidden.0: input should be greater"),
+        ("sky", {"radius_deg": 60, "evaluation_radius_deg": 50}, "less than or equal to 45"),
+    ],
+)
+def test_values_that_do_not_go_together_are_refused(
+    option: str, value: dict[str, object], words: str
+) -> None:
+    """Before the scan begins, not when the stage that needs them is reached."""
+    given: dict[str, object] = value
+    for name in reversed(option.split(".")):
+        given = {name: given}
+    with pytest.raises(BadInputError, match=re.escape(words)):
+        parse_config(given, "my.yaml")
+
+
 def test_overrides(tmp_path: Path) -> None:
     path = tmp_path / "scan.yaml"
     path.write_text("name: a\nquery: {source: files, path: old.parquet}\n")
