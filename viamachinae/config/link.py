@@ -102,6 +102,9 @@ class CandidateConfig(Model):
     dim_mag: float = Field(
         19.1, description="f_dim is the share of line stars fainter than this in G, mag (VM3)."
     )
+    min_dim_share: Fraction = Field(
+        0.25, description="A candidate whose f_dim does not exceed this is flagged `bright` (VM3)."
+    )
     max_width_deg: Positive = Field(
         0.5,
         description="Largest standard deviation across the line with which a star's membership is "
