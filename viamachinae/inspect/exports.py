@@ -105,6 +105,7 @@ EXTRA_UCDS = {
     "match_n_shared": "meta.number",
     "edge": "meta.code",
     "f_dim": "stat.value",
+    "bright": "meta.code",
     "clump": "meta.code",
     "clump_share": "stat.value",
     "distance_kpc": "pos.distance",

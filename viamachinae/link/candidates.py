@@ -62,7 +62,7 @@ class Candidates(NamedTuple):
         One row a candidate and star, by rank and source_id: candidate, source_id, ra, dec,
         pmra, pmdec, phot_g_mean_mag, bp_rp, log_ratio (largest in the candidate's ROIs),
         on_line (whether the star lies on the line of the best protocluster of a patch),
-        membership (probability to belong to the stream; see `membership.membership`).
+        membership (probability to belong to the stream; see `membership.memberships`).
     lineage : astropy.table.Table
         One row an ROI, by rank: candidate, patch, protostream, protocluster, roi (its row in
         the patch's lines), scan, region, window, sigma (of the ROI's own line).

@@ -36,16 +36,21 @@ def batch(
 
     Parameters
     ----------
+    config : ScanConfig
     out : Path
         The run folder.
     patches : sequence of str
         Ids.
+    extent : Extent
+        The stages to run; by default all.
     workers : int
         Patches at once.
     apart : bool
         Each patch in a process of its own, whose death costs one patch.
     fail_fast : bool
         Start no further patch after the first that failed.
+    watch : callable
+        Is told how the stages fare.
 
     Returns
     -------

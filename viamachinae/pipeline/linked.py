@@ -6,7 +6,7 @@ import numpy as np
 
 from viamachinae.link.streams import LinkedPatch
 from viamachinae.sky import Patch
-from viamachinae.store.files import read_arrow, read_table
+from viamachinae.store.files import column_names, read_arrow, read_table
 from viamachinae.store.run import RunFolder
 
 
@@ -17,7 +17,10 @@ def linked_patch(run: RunFolder, patch: Patch, retraining: int | None = None) ->
     """
     protoclusters = read_arrow(run.protoclusters(patch.id, retraining))
     columns = ["source_id", "ra", "dec", "pmra", "pmdec", "phot_g_mean_mag", "bp_rp"]
-    stars = read_table(run.stars(patch.id), columns)
+    path = run.stars(patch.id)
+    if "ebv" in column_names(path):
+        columns += ["colour", "mag"]
+    stars = read_table(path, columns)
     wanted = np.unique(protoclusters["source_id"].combine_chunks().flatten().to_numpy())
     return LinkedPatch(
         patch,

@@ -79,10 +79,15 @@ def patch(
 
     Parameters
     ----------
+    config : ScanConfig
     out : Path
         The run folder.
+    patch_id : str
+        As in the tiling.
     extent : Extent
         The stages to run; by default all.
+    watch : callable
+        Is told how the stages fare.
     fingerprint : str, optional
         What `input_fingerprint` gives, where the caller knows it already.
 

@@ -10,7 +10,7 @@ from viamachinae.config import ScanConfig
 from viamachinae.pipeline.configs import config_hash
 from viamachinae.pipeline.inspect import INSPECT
 from viamachinae.pipeline.link import LINK
-from viamachinae.pipeline.plan import PatchPlan, plan, total
+from viamachinae.pipeline.plan import PatchPlan, not_estimated, plan, total
 from viamachinae.pipeline.stages import LINES, PREPROCESS, SCORE, TRAIN
 from viamachinae.sky import dusty_patches
 from viamachinae.store.files import read_json, write_json
@@ -19,8 +19,8 @@ from viamachinae.store.files import read_json, write_json
 def as_json(config: ScanConfig, plans: Sequence[PatchPlan]) -> dict[str, Any]:
     """What a file says: ``patches``, those ``left_out`` with a reason, and ``total``.
 
-    Before them stand ``config`` (its hash), ``scans`` and ``keys``, which by stage say what
-    decides its results.
+    Behind them stands what is ``not_estimated``, in words; before them stand ``config`` (its
+    hash), ``scans`` and ``keys``, which by stage say what decides its results.
     """
     return {
         **_deciding(config),
@@ -32,6 +32,7 @@ def as_json(config: ScanConfig, plans: Sequence[PatchPlan]) -> dict[str, Any]:
             {"patch": patch.id, "reason": reason} for patch, reason in dusty_patches(config.sky)
         ],
         "total": total(plans).as_dict(),
+        "not_estimated": not_estimated(config),
     }
 
 

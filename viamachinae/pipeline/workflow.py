@@ -15,7 +15,7 @@ from typing import Literal, get_args
 
 import viamachinae
 from viamachinae.config import ScanConfig
-from viamachinae.errors import BadInputError
+from viamachinae.errors import BadInputError, install_extra
 from viamachinae.pipeline.prepare import prepare
 from viamachinae.pipeline.status import standing, write_status
 from viamachinae.store.run import RunFolder
@@ -142,7 +142,7 @@ def run_workflow(config: ScanConfig, out: Path, place: str, extra: Sequence[str]
     if where is None:
         raise BadInputError(f"--on {place}: must be one of {', '.join(PLACES)}")
     if importlib.util.find_spec("snakemake") is None:
-        raise BadInputError("--on: needs Snakemake; pip install viamachinae[cluster]")
+        raise BadInputError(f"--on: needs Snakemake; install it with {install_extra('cluster')}")
     is_idle = bool(_IDLE & set(extra))
     if not is_idle and "--nolock" not in extra:
         _refuse_locked(out, where)
