@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from tests.cli.conftest import COMMAND, call, refused, results, stars
+from viamachinae.pipeline.results import open_run
 from viamachinae.store.files import write_table
 
 
@@ -114,6 +115,26 @@ def test_no_star_in_the_patch(folder: Path) -> None:
     centres = ["--set", "sky.centres=[[10, -60]]"]
     ended = call("scan", "scan.yaml", "--quiet", *centres, cwd=folder)
     refused(ended, "stars.parquet", "no usable star", "sky")
+
+
+def test_patches_in_which_nothing_is_scanned(folder: Path) -> None:
+    """The stars of a thin catalogue are taken, but no signal region is full enough."""
+    thin = ["--set", "regions.min_stars=100000", "--workers", 1]
+    ended = call("scan", "scan.yaml", *thin, cwd=folder)
+    assert ended.returncode == 0, ended.stderr
+    why = "hold fewer than 100000 stars"
+    assert "nothing was scanned in 2 of 2 patches; in l" in ended.stderr
+    assert why in ended.stderr
+    run = folder / "runs" / "try"
+    assert set(open_run(run).outcomes().values()) == {"no_work"}
+    page = (run / "index.html").read_text()
+    assert page.count("no_work</td>") == 2
+    assert page.count(why) == 2
+    assert 'data-label="Stars">–' not in page
+    patch = next((run / "patches").iterdir()).name
+    shown = call("patch", "scan.yaml", patch, *thin, cwd=folder)
+    assert f"{patch}: no_work: " in shown.stderr
+    assert why in shown.stderr
 
 
 def test_unknown_option(folder: Path) -> None:
