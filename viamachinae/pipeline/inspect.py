@@ -45,7 +45,14 @@ from viamachinae.store.run import RunFolder
 
 logger = logging.getLogger("viamachinae.pipeline")
 
-INSPECT = Stage("inspect", ("inspect", "sky"), lambda config: config.model_dump(mode="json"))
+INSPECT = Stage(
+    "inspect",
+    (
+        *("inspect", "link", "sky", "dust", "catalog", "preprocess", "flows", "score"),
+        *("pipeline/inspect", "pipeline/views", "pipeline/line_views", "pipeline/references"),
+    ),
+    lambda config: config.model_dump(mode="json"),
+)
 
 
 def inspect(out: Path, watch: Watcher = unwatched) -> Record:

@@ -32,7 +32,14 @@ from viamachinae.validate.orbit import add_orbits
 
 LINK = Stage(
     "link",
-    ("link", "sky", "catalog", "validate/calibration", "validate/orbit"),
+    (
+        *("link", "sky", "dust", "catalog", "score/features", "score/seeds"),
+        *("validate/calibration", "validate/nulls", "validate/orbit"),
+        *("simulate/kinematics", "simulate/tracks"),
+        *("inspect/comparison", "inspect/exports", "inspect/formats"),
+        *("inspect/projection", "inspect/track"),
+        *("pipeline/calibrate", "pipeline/link", "pipeline/linked"),
+    ),
     lambda config: [
         config.link.model_dump(mode="json", include=ABOVE_PATCHES | {"clumps"}),
         config.seed,
