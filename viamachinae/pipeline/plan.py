@@ -12,8 +12,9 @@ import numpy as np
 from astropy.table import Table
 
 from viamachinae.catalog.release import RELEASES
-from viamachinae.config import RegionsConfig, Scan, ScanConfig, TrainConfig
+from viamachinae.config import RegionsConfig, Scan, ScanConfig
 from viamachinae.errors import BadInputError
+from viamachinae.pipeline.estimate import MEMORY_FIXED, memory_bytes
 from viamachinae.pipeline.sources import checked_source, open_source
 from viamachinae.pipeline.stages import single_trainings
 from viamachinae.pipeline.trial import Trial, run_trial
@@ -34,11 +35,6 @@ REMOTE = frozenset({"archive"})
 # region in scores.parquet, there for each training where there are several, and of all lines and
 # protoclusters of a region.
 DISK_PER_STAR, DISK_PER_SCORE, DISK_PER_RATIO, DISK_PER_REGION = 110, 30, 8, 5_000
-
-# Main memory, measured on simulated patches of 48 000, 403 000 and 2 015 000 stars: Python and its
-# libraries, and bytes a star while stars are taken and while flows train.
-MEMORY_FIXED = 500e6
-MEMORY_PER_STAR_TAKEN, MEMORY_PER_STAR_TRAINED = 530, 400
 
 # Seconds that a patch takes to start a process, and a signal region to have its lines found, on
 # one core: measured on the demo, rounded up (ours).
@@ -189,35 +185,11 @@ def _plan_patch(config: ScanConfig, source: Source, patch: Patch, trial: Trial) 
         n_regions,
         n_flows,
         seconds,
-        memory_bytes(n_stars, most_flows, trial, config.train),
+        memory_bytes(n_stars, most_flows, trial.lanes, trial.bytes_per_snapshot, config.train),
         round(disk_bytes),
         n_stars * _row_bytes(config, source) if config.query.source in REMOTE else 0,
         patch,
     )
-
-
-def memory_bytes(n_stars: int, n_flows: int, trial: Trial, config: TrainConfig) -> int:
-    """Peak of a patch's main memory: ``500 MB + stars max(530 B, 400 B + 4 B lanes) + flows``.
-
-    The first term is Python with its libraries. A star costs its columns and their copies while
-    the disc is cut out and brought into the patch's frame; while flows train, its features and
-    four bytes of order in each lane. A flow costs three times its snapshots, each kept with a
-    mask of the same size and all gathered at the end, and its own state with Adam's.
-
-    Parameters
-    ----------
-    n_stars : int
-        Stars in the training disc.
-    n_flows : int
-        Flows of one scan.
-    trial : Trial
-        Size of a flow, and how many train side by side.
-    config : TrainConfig
-        How many snapshots a flow keeps.
-    """
-    per_star = max(MEMORY_PER_STAR_TAKEN, MEMORY_PER_STAR_TRAINED + 4 * trial.lanes)
-    flows = n_flows * (3 * config.average_last + 3) * trial.bytes_per_snapshot
-    return round(MEMORY_FIXED + n_stars * per_star + flows)
 
 
 def _row_bytes(config: ScanConfig, source: Source) -> int:
