@@ -19,8 +19,8 @@ from viamachinae.store.run import RunFolder
 
 logger = logging.getLogger(__name__)
 
-# Main memory: Python and its libraries, all there once lines are found (measured: 0.6 GB), and bytes
-# a star while stars are taken and while flows train, measured on simulated patches of 48 000,
+# Main memory: Python and its libraries, all there once lines are found (measured: 0.6 GB), and
+# bytes a star while stars are taken and while flows train, measured on simulated patches of 48 000,
 # 403 000 and 2 015 000 stars.
 MEMORY_FIXED = 650e6
 MEMORY_PER_STAR_TAKEN, MEMORY_PER_STAR_TRAINED = 530, 400

@@ -173,10 +173,12 @@ def run_task(task: Task, watch: Watcher) -> Record:
 
 
 def _provenance(task: Task) -> dict[str, str]:
-    """Versions and machine, when it ended, and under which name its configuration is kept."""
+    """Versions and machine, when and in what folder, and the name of its configuration."""
     ended = datetime.now(UTC).isoformat(timespec="seconds")
     kept = keep_config(task.run, task.config)
-    return {**provenance(), "ended": ended, "config": kept, "code": code_hash(task.stage.rooms)}
+    code = code_hash(task.stage.rooms)
+    place = {"folder": str(Path.cwd()), "config": kept, "code": code}
+    return {**provenance(), "ended": ended, **place}
 
 
 def _device(task: Task) -> str:
