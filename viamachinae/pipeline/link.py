@@ -8,14 +8,14 @@ from pathlib import Path
 from viamachinae import __version__
 from viamachinae.config import ScanConfig
 from viamachinae.inspect.exports import candidates_ecsv, members_parquet
-from viamachinae.link.candidates import find_candidates
+from viamachinae.link.candidates import candidate_line_stars, find_candidates
 from viamachinae.link.consistency import with_consistency
 from viamachinae.link.evidence import evidence
 from viamachinae.pipeline.calibrate import calibrate
 from viamachinae.pipeline.configs import config_hash
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.inspect import write_report
-from viamachinae.pipeline.linked import linked_patch
+from viamachinae.pipeline.linked import linked_trainings
 from viamachinae.pipeline.null_skies import NullSky, null_records, standing_nulls
 from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
 from viamachinae.pipeline.stages import ABOVE_PATCHES, single_trainings
@@ -118,16 +118,15 @@ def _write(
     advance: Advance,
 ) -> None:
     """Write candidates, members, lineage and what null skies say, of patches with lines."""
-    linked = []
+    trainings = [None, *single_trainings(config)]
+    read = []
     for done, patch in enumerate(patches):
-        linked.append(linked_patch(run, patch))
+        read.append(linked_trainings(run, patch, trainings))
         advance(done + 1, len(patches))
-    found = find_candidates(linked, config.link.candidates)
-    again = (
-        find_candidates([linked_patch(run, one, n) for one in patches], config.link.candidates)
-        for n in single_trainings(config)
-    )
-    found = with_consistency(found, list(again), config.link.candidates.min_shared)
+    linked, *alone = ([one[n] for one in read] for n in range(len(trainings)))
+    options = config.link.candidates
+    again = [candidate_line_stars(one, options) for one in alone]
+    found = with_consistency(find_candidates(linked, options), again, options.min_shared)
     write_bytes(run.members, members_parquet(found.members, _about(config)))
     write_table(run.lineage, found.lineage)
     table = evidence(found, config.link, config.seed)
