@@ -16,7 +16,10 @@ def install_extra(extra: str) -> str:
 
 
 class UnprocessableError(Exception):
-    """The data of one patch cannot be worked on; the scan goes on with the other patches."""
+    """The data of one patch cannot be worked on; the scan goes on with the other patches.
+
+    Where there is no other patch to go on with, the command line prints it and exits with 3.
+    """
 
 
 class ArchiveError(Exception):

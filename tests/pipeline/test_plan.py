@@ -11,12 +11,13 @@ import pytest
 
 from viamachinae.config import ScanConfig
 from viamachinae.options import parse_config
+from viamachinae.pipeline.estimate import memory_bytes, training_bytes
 from viamachinae.pipeline.memory import PeakMemory
 from viamachinae.pipeline.patch import patch
-from viamachinae.pipeline.plan import PatchPlan, memory_bytes, plan, total
+from viamachinae.pipeline.plan import PatchPlan, plan, total
 from viamachinae.pipeline.plan_file import as_json
 from viamachinae.pipeline.sources import open_source
-from viamachinae.pipeline.trial import Trial, run_trial
+from viamachinae.pipeline.trial import run_trial
 from viamachinae.score.trained import load_flows
 from viamachinae.sky import DustyPatch, tile
 from viamachinae.store.files import count_rows
@@ -134,11 +135,11 @@ def test_what_an_archive_sends_is_counted(
 
 
 def test_memory_of_a_patch_by_hand() -> None:
-    train = parse_config({"train": {"preset": "paper"}}, "t").train
-    few = memory_bytes(1_000_000, 40, Trial(1.0, 1.0, 16, 100_000), train)
-    assert few == 500e6 + 530e6 + 80 * 33 * 100_000
-    many = memory_bytes(1_000_000, 0, Trial(1.0, 1.0, 64, 100_000), train)
-    assert many == 500e6 + 656e6
+    # Forty trainings of two flows, each with its state and the snapshots of ten epochs.
+    few = memory_bytes(1_000_000, 16, 40 * 2 * 11 * 100_000)
+    assert few == 650e6 + 530e6 + 80 * 33 * 100_000
+    many = memory_bytes(1_000_000, 64, 0)
+    assert many == 650e6 + 656e6
 
 
 def _peak(config: ScanConfig, out: Path, answer: multiprocessing.Queue[int]) -> None:
@@ -165,5 +166,5 @@ def test_memory_of_a_patch_as_measured(small: ScanConfig, tmp_path: Path, fracti
     process.join()
     first = tile(config.sky)[0]
     n_stars = open_source(config).count(first.ra, first.dec, first.radius_deg)
-    expected = memory_bytes(n_stars, 2, run_trial(config), config.train)
+    expected = training_bytes(n_stars, 2, config)
     assert expected == pytest.approx(measured, rel=0.3)

@@ -60,9 +60,16 @@ def scan(
         result = run(settings, folder, workers, fail_fast, watch, apart=True)
     if not quiet and not log_json:
         print_candidates(folder)
+        _say_without_work(result.without_work, len(result.patches))
     if not result.is_good:
         say(f"some patches did not end well; `viamachinae status {folder}` names them")
         raise typer.Exit(3)
+
+
+def _say_without_work(reasons: dict[str, str], n_patches: int) -> None:
+    """Tell in how many patches nothing was scanned, and why in the first of them."""
+    for patch, reason in list(reasons.items())[:1]:
+        say(f"nothing was scanned in {len(reasons)} of {n_patches} patches; in {patch}: {reason}")
 
 
 def _scan_on(settings: ScanConfig, folder: Path, place: str, extra: list[str]) -> None:
@@ -118,7 +125,7 @@ def patch(
     from viamachinae.pipeline.batch import batch, write_done
     from viamachinae.pipeline.extent import parse_extent, share
     from viamachinae.pipeline.prepare import prepare
-    from viamachinae.pipeline.status import is_good, outcome_of
+    from viamachinae.pipeline.status import is_good, outcome_of, reason_of
     from viamachinae.sky import tile
 
     if bool(patches) == (array is not None):
@@ -131,7 +138,8 @@ def patch(
         records = batch(settings, folder, ids, extent, workers=workers, watch=watch)
     if not quiet and not log_json:
         for patch_id, ended in records.items():
-            say(f"{patch_id}: {outcome_of(ended)}")
+            reason = reason_of(ended)
+            say(f"{patch_id}: {outcome_of(ended)}" + (f": {reason}" if reason else ""))
     good = all(is_good(ended) for ended in records.values())
     if done is not None:
         good = write_done(done, extent, records)

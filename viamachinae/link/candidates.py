@@ -147,6 +147,21 @@ def significances(linked: Sequence[LinkedPatch], config: CandidateConfig) -> Sig
     return Significances(_quadrature(label, best, found), found.patch[by_sigma[first]])
 
 
+def candidate_line_stars(linked: Sequence[LinkedPatch], config: CandidateConfig) -> list[Ints]:
+    """The ``source_id`` of the line stars of the candidates that `find_candidates` finds, by rank.
+
+    Parameters and errors are those of `find_candidates`.
+    """
+    found = gather_protostreams(linked)
+    label = _by_rank(join_protostreams(found, [one.patch for one in linked], config), found)
+    n = int(label.max(initial=-1)) + 1
+    on_line = np.isin(found.owner, _best_of_patch(label, found))
+    candidate, star = label[found.owner[on_line]], found.source_id[on_line]
+    order = np.argsort(candidate, kind="stable")
+    begin = np.searchsorted(candidate[order], np.arange(n))
+    return [np.unique(stars) for stars in np.split(star[order], begin)[1:]]
+
+
 def candidate_names(ra: Floats, dec: Floats, pmra: Floats, pmdec: Floats) -> list[str]:
     """Names like ``VM_J0936+3612_pm-05.3-12.4``, safe as file names.
 

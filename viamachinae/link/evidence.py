@@ -10,6 +10,7 @@ from astropy.table import Column, Table
 
 from viamachinae.catalog.known import known_objects
 from viamachinae.config import LinkConfig
+from viamachinae.inspect.comparison import rows_by_name
 from viamachinae.link.candidates import Candidates
 from viamachinae.link.clumps import densest_share
 from viamachinae.link.crossmatch import NEW, LineStars, crossmatch
@@ -55,9 +56,9 @@ def evidence(
     """
     table = found.candidates.copy()
     rows = []
-    for name in table["candidate"]:
-        stars = found.members[found.members["candidate"] == name]
-        rows.append(_of_one(str(name), stars, config, seed, members or {}))
+    names = list(map(str, table["candidate"]))
+    for name, own in zip(names, rows_by_name(names, found.members["candidate"]), strict=True):
+        rows.append(_of_one(name, found.members[own], config, seed, members or {}))
     for name, (dtype, unit, text) in EVIDENCE.items():
         values = [row[name] for row in rows]
         table[name] = Column(values, dtype=dtype, unit=unit, description=text)

@@ -9,7 +9,6 @@ from pathlib import Path
 from viamachinae.config import ScanConfig
 from viamachinae.disk import remove_leftovers
 from viamachinae.errors import BadInputError
-from viamachinae.pipeline.estimate import estimated_bytes, warn_after, warn_before
 from viamachinae.pipeline.events import Event, Watcher, unwatched
 from viamachinae.pipeline.extent import WHOLE, Extent, recorded
 from viamachinae.pipeline.patch import patch as run_patch
@@ -103,11 +102,7 @@ def write_done(path: Path, extent: Extent, records: dict[str, list[Record]]) -> 
 def _job(
     config: ScanConfig, out: Path, extent: Extent, fingerprint: str, patch: str, watch: Watcher
 ) -> list[Record]:
-    estimate = estimated_bytes(RunFolder(out), patch)
-    warn_before(patch, estimate)
-    records = run_patch(config, out, patch, extent, watch=watch, fingerprint=fingerprint)
-    warn_after(patch, estimate, records)
-    return records
+    return run_patch(config, out, patch, extent, watch=watch, fingerprint=fingerprint)
 
 
 def _mourn(

@@ -12,8 +12,9 @@ import numpy as np
 from astropy.table import Table
 
 from viamachinae.catalog.release import RELEASES
-from viamachinae.config import RegionsConfig, Scan, ScanConfig, TrainConfig
+from viamachinae.config import RegionsConfig, Scan, ScanConfig
 from viamachinae.errors import BadInputError
+from viamachinae.pipeline.estimate import MEMORY_FIXED, memory_bytes
 from viamachinae.pipeline.sources import checked_source, open_source
 from viamachinae.pipeline.stages import single_trainings
 from viamachinae.pipeline.trial import Trial, learning, run_trial
@@ -34,11 +35,6 @@ REMOTE = frozenset({"archive"})
 # region in scores.parquet, there for each training where there are several, and of all lines and
 # protoclusters of a region.
 DISK_PER_STAR, DISK_PER_SCORE, DISK_PER_RATIO, DISK_PER_REGION = 110, 30, 8, 5_000
-
-# Main memory, measured on simulated patches of 48 000, 403 000 and 2 015 000 stars: Python and its
-# libraries, and bytes a star while stars are taken and while flows train.
-MEMORY_FIXED = 500e6
-MEMORY_PER_STAR_TAKEN, MEMORY_PER_STAR_TRAINED = 530, 400
 
 # Seconds that a patch takes to start a process, and a signal region to have its lines found, on
 # one core: measured on the demo, rounded up (ours).
@@ -189,12 +185,17 @@ def _plan_patch(config: ScanConfig, source: Source, patch: Patch, trial: Trial) 
         + n_regions * DISK_PER_REGION * lists
         + times * n_regions * _trained_bytes(config.train.average_last, trial)
     )
+    most_trainings = times * max(one.n_regions for one in scans)
     return PatchPlan(
         n_stars,
         n_regions,
         times * n_regions * (len(trial.densities) + (config.score.method == "r_anode")),
         seconds,
-        memory_bytes(n_stars, times * max(one.n_regions for one in scans), trial, config.train),
+        memory_bytes(
+            n_stars,
+            trial.lanes,
+            most_trainings * _trained_bytes(config.train.average_last + 1, trial),
+        ),
         round(disk_bytes),
         n_stars * _row_bytes(config, source) if config.query.source in REMOTE else 0,
         patch,
@@ -202,33 +203,8 @@ def _plan_patch(config: ScanConfig, source: Source, patch: Patch, trial: Trial) 
 
 
 def _trained_bytes(snapshots: int, trial: Trial) -> int:
-    """Size of what one training of a region leaves."""
+    """Size of what one training of a region leaves, with so many snapshots of a flow."""
     return len(trial.densities) * snapshots * trial.bytes_per_snapshot + trial.bytes_learned
-
-
-def memory_bytes(n_stars: int, n_trainings: int, trial: Trial, config: TrainConfig) -> int:
-    """Peak of a patch's main memory: ``500 MB + stars max(530 B, 400 B + 4 B lanes) + trained``.
-
-    The first term is Python with its libraries. A star costs its columns and their copies while
-    the disc is cut out and brought into the patch's frame; while flows train, its features and
-    four bytes of order in each lane. What was trained costs three times its snapshots, each kept
-    with a mask of the same size and all gathered at the end, and a flow its own state with
-    Adam's. The points that classifiers learn are left out, see `not_estimated`.
-
-    Parameters
-    ----------
-    n_stars : int
-        Stars in the training disc.
-    n_trainings : int
-        Of the regions of one scan.
-    trial : Trial
-        Size of a flow, which there are, and how many train side by side.
-    config : TrainConfig
-        How many snapshots a flow keeps.
-    """
-    per_star = max(MEMORY_PER_STAR_TAKEN, MEMORY_PER_STAR_TRAINED + 4 * trial.lanes)
-    trained = n_trainings * 3 * _trained_bytes(config.average_last + 1, trial)
-    return round(MEMORY_FIXED + n_stars * per_star + trained)
 
 
 def not_estimated(config: ScanConfig) -> list[str]:

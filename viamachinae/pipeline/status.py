@@ -143,8 +143,18 @@ def _left_out(patch: str, reason: str) -> Record:
 
 
 def outcome_of(records: Sequence[Record]) -> Outcome:
-    """How the whole ended whose stages ended so."""
-    return worst([record.outcome for record in records])
+    """How the whole ended whose stages ended so.
+
+    That its stars were taken does not make a patch done in which nothing was scanned.
+    """
+    scanned = [one for one in records if (one.stage, one.outcome) != ("preprocess", "done")]
+    return worst([record.outcome for record in scanned or records])
+
+
+def reason_of(records: Sequence[Record]) -> str:
+    """Why the whole ended as it did, in the words of the first stage that ended so."""
+    outcome = outcome_of(records)
+    return next((record.reason for record in records if record.outcome == outcome), "")
 
 
 def is_good(records: Sequence[Record]) -> bool:
