@@ -9,7 +9,7 @@ import pytest
 
 from viamachinae.config import ScanConfig
 from viamachinae.errors import BadInputError
-from viamachinae.pipeline.batch import write_done
+from viamachinae.pipeline.done_files import write_done
 from viamachinae.pipeline.events import Event
 from viamachinae.pipeline.extent import Extent
 from viamachinae.pipeline.rerun import chosen, failed_patches

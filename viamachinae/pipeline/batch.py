@@ -16,8 +16,7 @@ from viamachinae.pipeline.patch import patch as run_patch
 from viamachinae.pipeline.sources import input_fingerprint, open_source
 from viamachinae.pipeline.workers import work_through
 from viamachinae.sky import tile
-from viamachinae.store.files import write_json
-from viamachinae.store.records import SETTLED, Record, provenance, write_record
+from viamachinae.store.records import Record, provenance, write_record
 from viamachinae.store.run import RunFolder
 
 
@@ -69,30 +68,6 @@ def batch(
     job = functools.partial(_job, config, out, extent, fingerprint)
     mourn = functools.partial(_mourn, config, RunFolder(out), extent)
     return work_through(job, patches, min(workers, len(patches)), watch, mourn, fail_fast, apart)
-
-
-def write_done(path: Path, extent: Extent, records: dict[str, list[Record]]) -> bool:
-    """Write a file that says that nothing is left to do, if that is so.
-
-    A workflow takes it as the output of a rule: it comes from the done-records alone.
-
-    Returns
-    -------
-    bool
-        Whether every stage has ended and would end the same way again.
-    """
-    ended = [record for one in records.values() for record in one]
-    if any(record.outcome not in SETTLED for record in ended):
-        return False
-    content = {
-        "stages": extent.stages,
-        "patches": {
-            patch: {f"{r.scan or 'all'}/{r.stage}": r.outcome for r in one}
-            for patch, one in records.items()
-        },
-    }
-    write_json(path, content)
-    return True
 
 
 def _job(

@@ -9,6 +9,7 @@ from viamachinae.config import ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.pipeline.batch import batch
 from viamachinae.pipeline.checkpoints import Checkpoints
+from viamachinae.pipeline.done_files import forget_done
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.extent import WHOLE
 from viamachinae.pipeline.link import link
@@ -16,7 +17,6 @@ from viamachinae.pipeline.scan import ScanResult
 from viamachinae.pipeline.stage import STAGE_NAMES, StageName, stage_places
 from viamachinae.pipeline.status import is_good, patch_records, run_config, write_status
 from viamachinae.sky import tile
-from viamachinae.store.files import read_json
 from viamachinae.store.records import GOOD
 from viamachinae.store.run import RunFolder
 
@@ -57,15 +57,7 @@ def forget(config: ScanConfig, run: RunFolder, patch: str, first: StageName | No
         path.with_suffix(".log").unlink(missing_ok=True)
         if stage == "train" and scan is not None and first is not None:
             Checkpoints(run.checkpoints(patch, scan), "", 0.0).clear()
-    _forget_done(run, patch, forgotten)
-
-
-def _forget_done(run: RunFolder, patch: str, stages: set[str]) -> None:
-    """Remove what tells a workflow that these stages of the patch are done."""
-    for path in run.workflow.glob("*.done"):
-        done = read_json(path)
-        if patch in done["patches"] and stages & set(done["stages"]):
-            path.unlink(missing_ok=True)
+    forget_done(run, patch, forgotten)
 
 
 def chosen(

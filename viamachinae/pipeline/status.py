@@ -16,6 +16,9 @@ from viamachinae.store.files import write_json
 from viamachinae.store.records import GOOD, Outcome, Record, read_record, worst
 from viamachinae.store.run import RunFolder
 
+# Ends of the lines of a patch with which it is linked, or has nothing to link.
+LINKABLE: frozenset[Outcome] = GOOD | {"partial"}
+
 
 def status(out: Path) -> list[Record]:
     """Records of a run that exist, patch by patch in the order of the tiling.
@@ -128,6 +131,13 @@ def patch_records(config: ScanConfig, run: RunFolder, patch: str) -> list[Record
     """Records of one patch that exist, in the order of the stages."""
     paths = [run.record(stage, patch, scan) for stage, scan in stage_places(config)]
     return [record for path in paths if (record := read_record(path)) is not None]
+
+
+def has_lines(config: ScanConfig, out: Path) -> bool:
+    """Whether some patch has come to an end that can be linked, be it without a line."""
+    run = RunFolder(out)
+    ended = (read_record(run.record("lines", patch.id)) for patch in tile(config.sky))
+    return any(record is not None and record.outcome in LINKABLE for record in ended)
 
 
 def _records(config: ScanConfig, run: RunFolder) -> list[Record]:
