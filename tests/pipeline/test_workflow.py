@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 
 import pytest
@@ -140,10 +141,12 @@ def test_the_dag_of_the_whole_sky(small: ScanConfig, tmp_path: Path) -> None:
     patches = [{**row, "patch": f"l{n}.0_b+40.0"} for n in range(200)]
     write_json(tmp_path / "plan.json", {**plan, "patches": patches})
     ended = snakemake(
-        "--dry-run", "--quiet", "rules", "--config", f"scan={tmp_path}/config.yaml",
-        f"out={tmp_path}", cwd=tmp_path,
+        "--dry-run", "--config", f"scan={tmp_path}/config.yaml", f"out={tmp_path}", cwd=tmp_path
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
+    # Of the worker, with a margin, and of what else is in a job.
+    memory = ceil(1.25 * row["memory_bytes"] / 1e6 + 800)
+    assert ended.stdout.count(f"mem_mb={memory},") == 200 * (1 + 2 + 1)
     assert counted(ended.stdout)["total"] == 200 * (1 + 2 + 1) + 3
 
 

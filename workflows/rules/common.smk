@@ -23,8 +23,11 @@ LEAVE_OUT_FAILED = bool(int(config.get("leave_out_failed", 0)))
 # Start no job of a patch: link what is recorded as it stands.
 LINK_ONLY = bool(int(config.get("link_only", 0)))
 
-# Memory of a job beside its stars, and that of a star, where the plan does not estimate it.
-MEMORY_MB, STAR_KB = 1500, 1.0
+# Memory of a job beside that of its worker: Snakemake, which is there twice in a SLURM job, and
+# the process that started the worker (measured, rounded up).
+OVERHEAD_MB = 800
+# The plan's estimate is what is likely, not the most there may be (ours).
+MARGIN = 1.25
 # Minutes of a job beside its training.
 MINUTES = 10
 
@@ -69,13 +72,10 @@ def patches(wildcards):
 
 
 def megabytes(wildcards, attempt):
-    """Memory of a job, more at each attempt, up to three times as much."""
-    estimates = [
-        row.get("memory_bytes", 1e6 * MEMORY_MB + 1e3 * STAR_KB * row["n_stars"])
-        for row in BATCHES[wildcards.batch]
-    ]
+    """Memory of a job, whose worker may take up to three times as much with more attempts."""
+    worker = MARGIN * max(row["memory_bytes"] for row in BATCHES[wildcards.batch]) / 1e6
     # Who is allowed more attempts is short of time.
-    return ceil(min(attempt, 3) * max(estimates) / 1e6)
+    return ceil(OVERHEAD_MB + min(attempt, 3) * worker)
 
 
 def short(wildcards, attempt):
