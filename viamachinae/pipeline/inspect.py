@@ -27,7 +27,7 @@ from viamachinae.options import read_config, to_yaml
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.line_views import half_width_deg
 from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
-from viamachinae.pipeline.status import outcome_of, patch_records, reason_of
+from viamachinae.pipeline.status import outcome_of, patch_records, reason_of, write_status
 from viamachinae.pipeline.vetting import read_vetting
 from viamachinae.pipeline.views import Seen, gather_views
 from viamachinae.preprocess.photometry import photometric_names
@@ -70,7 +70,9 @@ def inspect(out: Path, watch: Watcher = unwatched) -> Record:
     config = read_config(run.config)
     patches = tile(config.sky)
     records = {patch.id: patch_records(config, run, patch.id) for patch in patches}
-    return write_report(config, run, patches, records, linked, watch)
+    record = write_report(config, run, patches, records, linked, watch)
+    write_status(config, out)
+    return record
 
 
 def write_report(

@@ -49,7 +49,9 @@ LINK = Stage(
 )
 
 
-def link(config: ScanConfig, out: Path, watch: Watcher = unwatched) -> list[Record]:
+def link(
+    config: ScanConfig, out: Path, watch: Watcher = unwatched, *, report: bool = True
+) -> list[Record]:
     """Link the patches that are done into candidates and members, and write the report.
 
     Null skies that lie in the folder calibrate the candidates.
@@ -58,6 +60,8 @@ def link(config: ScanConfig, out: Path, watch: Watcher = unwatched) -> list[Reco
     ----------
     out : Path
         The run folder.
+    report : bool
+        Without it the report is left to `inspect`.
 
     Returns
     -------
@@ -69,6 +73,8 @@ def link(config: ScanConfig, out: Path, watch: Watcher = unwatched) -> list[Reco
     records = {patch.id: patch_records(config, run, patch.id) for patch in patches}
     skies = standing_nulls(config, run, chain.from_iterable(records.values()))
     linked = _link(config, run, patches, records, skies, watch)
+    if not report:
+        return [linked]
     return [linked, write_report(config, run, patches, records, linked, watch)]
 
 

@@ -189,7 +189,8 @@ def _inherited(upstream: Sequence[Record]) -> Ending | None:
         return None
     broken = [record for record in upstream if record.outcome != "no_work"]
     if broken:
-        return "upstream_failed", f"{broken[0].stage} ended as {broken[0].outcome}"
+        first = broken[0]
+        return "upstream_failed", f"{first.stage} ended as {first.outcome}: {first.reason}"
     return "no_work", upstream[0].reason
 
 
