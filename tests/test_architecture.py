@@ -8,6 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from viamachinae.pipeline.inspect import INSPECT
+from viamachinae.pipeline.link import LINK
+from viamachinae.pipeline.null_skies import NULL
+from viamachinae.pipeline.points import RECOVERY
+from viamachinae.pipeline.recovery import CATALOGUE
+from viamachinae.pipeline.stage import Stage
+from viamachinae.pipeline.stages import LINES, PREPROCESS, SCORE, TRAIN
+
 PACKAGE = Path(__file__).parents[1] / "viamachinae"
 
 FLOORS = {
@@ -91,6 +99,42 @@ def test_only_pipeline_and_store_know_the_run_folder() -> None:
     for path in modules():
         if any(name.startswith("viamachinae.store") for name in imports(path)):
             assert room(path) in ("pipeline", "store"), path
+
+
+def code_of(room: str) -> set[Path]:
+    """The modules of a room as `code_hash` takes it: a folder, or a module."""
+    single = PACKAGE / f"{room}.py"
+    return {single} if single.is_file() else set((PACKAGE / room).rglob("*.py"))
+
+
+# Of what the code of a stage imports this does not decide its outputs: config stands with its
+# values among the options of the stage; errors, disk, options and store carry sentences and files.
+# The pipeline joins stages to the run folder; its modules that also compute are named in the rooms.
+CARRYING = {"__init__", "config", "errors", "disk", "options", "store", "pipeline"}
+
+
+def deciding(path: Path) -> set[Path]:
+    """The modules that a module imports and that decide what it gives."""
+    names = (name.removeprefix("viamachinae.").replace(".", "/") for name in imports(path))
+    parts = (part for name in names for part in (name, name.rpartition("/")[0]))
+    files = (PACKAGE / part for name in parts for part in (f"{name}.py", f"{name}/__init__.py"))
+    return {file for file in files if file.is_file() and room(file) not in CARRYING}
+
+
+STAGES = (PREPROCESS, TRAIN, SCORE, LINES, LINK, INSPECT, NULL, CATALOGUE, RECOVERY)
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_the_rooms_of_a_stage_cover_all_that_decides_its_outputs(stage: Stage) -> None:
+    assert all(code_of(name) for name in stage.rooms), "a room that is not there"
+    waiting = [path for name in stage.rooms for path in code_of(name)]
+    covered, reached = set(waiting), set(waiting)
+    while waiting:
+        new = deciding(waiting.pop()) - reached
+        reached |= new
+        waiting += new
+    missing = sorted(path.relative_to(PACKAGE).as_posix() for path in reached - covered)
+    assert not missing, f"{stage.name}: add to its rooms {missing}"
 
 
 def test_flows_know_no_astronomy() -> None:

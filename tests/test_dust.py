@@ -167,5 +167,5 @@ def test_sfd_without_files_or_package(tmp_path: Path, monkeypatch: pytest.Monkey
         open_map(config)
     write_sfd(tmp_path)
     monkeypatch.setitem(sys.modules, "dustmaps.sfd", None)
-    with pytest.raises(BadInputError, match=r"dustmaps.*viamachinae\[dust\]"):
+    with pytest.raises(BadInputError, match=r'dustmaps.*pip install "\.\[dust\]"'):
         open_map(config)

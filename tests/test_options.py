@@ -53,14 +53,24 @@ def test_table_and_schema_hold_every_option() -> None:
     [
         ({"train": {"epocs": 3}}, ["train.epocs", "did you mean epochs"]),
         ({"query": {"source": "files"}}, ["query.path", "needed"]),
-        ({"query": {"source": "simulate", "path": "x"}}, ["query.path", "not an option"]),
+        (
+            {"query": {"source": "simulate", "path": "x"}},
+            ["query.path needs query.source: files or lake (here it is simulate)"],
+        ),
+        ({"query": {"source": "archive", "lake": 5}}, ["query.lake: input is not a valid path (g"]),
+        ({"query": {"source": "files", "path": 5}}, ["query.path: input is not a valid", "5)"]),
+        ({"sky": {"centres": [[1, 2]]}}, ["sky.centres needs sky.tiling: centres"]),
+        ({"sky": {"tiling": "centres"}}, ["sky.centres is needed and not given"]),
+        ({"sky": {"tiling": "stars"}}, ["sky.tiling: must be healpix or centres (given: 'stars')"]),
+        ({"query": {"streams": [{"track": {}}]}}, ["query.streams.0."]),
+        ({"epochs": 3}, ["epochs is not an option here; did you mean train.epochs?"]),
         ({"regions": {"width_masyr": -1}}, ["regions.width_masyr", "greater than 0"]),
         ({"sky": {"radius_deg": 5.0}}, ["evaluation_radius_deg", "radius_deg"]),
         ({"train": {"epochs": 5, "average_last": 6}}, ["average_last", "epochs"]),
-        ({"train": {"flow": {"family": "rqs", "batch_norm": True}}}, ["batch_norm", "not an op"]),
-        ({"score": {"oversampling": 2}}, ["score.oversampling", "not an option"]),
-        ({"score": {"method": "cwola", "flow": {}}}, ["score.flow", "not an option"]),
-        ({"train": {"flow": {"batch_norm": True}}}, ["train.flow.batch_norm", "not an option"]),
+        ({"train": {"flow": {"family": "rqs", "batch_norm": True}}}, ["needs", "family: maf"]),
+        ({"score": {"oversampling": 2}}, ["score.oversampling needs score.method: cathode"]),
+        ({"score": {"method": "cwola", "flow": {}}}, ["score.flow needs score.method: r_anode"]),
+        ({"train": {"flow": {"batch_norm": True}}}, ["train.flow.batch_norm needs train.flow.f"]),
     ],
 )
 def test_bad_options_are_named(given: dict[str, object], words: list[str]) -> None:
@@ -70,6 +80,39 @@ def test_bad_options_are_named(given: dict[str, object], words: list[str]) -> No
     assert "\n" not in sentence
     for word in ["my.yaml", *words]:
         assert word in sentence
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("link.lines", {"box": [2, 5]}, "link.lines: box, lattice and core must be odd"),
+        ("link.lines", {"box": [3, 0]}, "must be odd and positive"),
+        ("link.lines", {"lattice": 6}, "must be odd and positive"),
+        ("link.lines", {"core": 2}, "must be odd and positive"),
+        ("link.lines", {"core": 7}, "core must be smaller than lattice"),
+        ("link.lines", {"theta_cell_deg": 12.0}, "more than 180 deg"),
+        ("link.ridge", {"distance_kpc": [100, 3]}, "link.ridge.distance_kpc: give the lower end"),
+        ("link.orbits", {"distance_kpc": [9, 9]}, "link.orbits.distance_kpc: give the lower end"),
+        ("link.crossmatch", {"min_radius_deg": 3}, "min_radius_deg must not exceed max_radius"),
+        ("regions", {"range_masyr": [5, -5]}, "regions.range_masyr: give the lower end first"),
+        ("regions", {"range_masyr": [-2, 2]}, "range_masyr must be as wide as a region"),
+        ("regions", {"min_stars": 2_000_000}, "min_stars must not exceed max_stars"),
+        ("regions", {"scans": ["pm_phi", "pm_phi"]}, "scans holds a proper motion twice"),
+        ("preprocess.fiducial", {"min_colour": 1.5}, "min_colour must be below max_colour"),
+        ("query", {"source": "archive", "cuts": {"min_colour": 1, "max_colour": 0}}, "min_colour"),
+        ("train.flow", {"hidden": [0]}, "train.flow.hidden.0: input should be greater"),
+        ("sky", {"radius_deg": 60, "evaluation_radius_deg": 50}, "less than or equal to 45"),
+    ],
+)
+def test_values_that_do_not_go_together_are_refused(
+    option: str, value: dict[str, object], words: str
+) -> None:
+    """Before the scan begins, not when the stage that needs them is reached."""
+    given: dict[str, object] = value
+    for name in reversed(option.split(".")):
+        given = {name: given}
+    with pytest.raises(BadInputError, match=re.escape(words)):
+        parse_config(given, "my.yaml")
 
 
 def test_overrides(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 from collections.abc import Iterator
@@ -9,12 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+# No room: on the disk, or within what the user may take of it.
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
+
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, which takes its place once all is on disk.
 
-    On any error the temporary file goes and `path` stays as it was.
+    On any error the temporary file goes and `path` stays as it was. The system does not say which
+    file it had no room for: such an error gets its name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = f"{platform.node()}.{os.getpid()}.{uuid4().hex[:8]}"
@@ -24,6 +29,10 @@ def atomic(path: Path) -> Iterator[Path]:
         _sync(temporary)
         temporary.replace(path)
         _sync(path.parent)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

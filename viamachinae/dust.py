@@ -18,7 +18,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from viamachinae.config import ColumnEbv, HealpixEbv, MapConfig, NoEbv, SfdEbv
-from viamachinae.errors import BadInputError
+from viamachinae.errors import BadInputError, install_extra
 
 Array = NDArray[np.float64]
 EbvMap = Callable[[SkyCoord], Array]
@@ -138,7 +138,7 @@ def _sfd(config: SfdEbv) -> EbvMap:
     except ImportError as error:
         raise BadInputError(
             "ebv.source is sfd, which needs the package dustmaps; install it with "
-            "`pip install viamachinae[dust]`"
+            f"{install_extra('dust')}"
         ) from error
     # It prints how to download what it cannot read.
     with _reading(config.folder), redirect_stdout(io.StringIO()):

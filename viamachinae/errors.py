@@ -10,8 +10,16 @@ class BadInputError(ValueError):
     """
 
 
+def install_extra(extra: str) -> str:
+    """The command that installs an extra, as messages say it: in a clone, for every shell."""
+    return f'`python -m pip install ".[{extra}]"` in a clone of viamachinae'
+
+
 class UnprocessableError(Exception):
-    """The data of one patch cannot be worked on; the scan goes on with the other patches."""
+    """The data of one patch cannot be worked on; the scan goes on with the other patches.
+
+    Where there is no other patch to go on with, the command line prints it and exits with 3.
+    """
 
 
 class ArchiveError(Exception):

@@ -8,7 +8,7 @@ import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import yaml
 from pydantic import ValidationError
@@ -67,7 +67,8 @@ def parse_config(given: dict[str, Any], name: str) -> ScanConfig:
         return ScanConfig.model_validate(given)
     except ValidationError as error:
         problems = error.errors(include_url=False)
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        n = len({tuple(_place(problem["loc"]).names) for problem in problems})
+        more = f" (and {n - 1} more)" if n > 1 else ""
         raise BadInputError(f"{name}: {_sentence(problems[0])}{more}") from None
 
 
@@ -89,30 +90,64 @@ def _override(given: dict[str, Any], override: str) -> None:
 
 
 def _sentence(problem: ErrorDetails) -> str:
-    names = [str(part) for part in problem["loc"] if part not in _variant_tags()]
-    path = ".".join(names) or "the configuration"
+    place = _place(problem["loc"])
+    path = ".".join(place.names) or "the configuration"
     if problem["type"] == "extra_forbidden":
-        known = sorted({option.path.split(".")[-1] for option in options()})
-        close = difflib.get_close_matches(names[-1], known, n=1)
-        hint = f"did you mean {close[0]}?" if close else "`viamachinae config --table` lists all"
-        return f"{path} is not an option here; {hint}"
+        return f"{path} {_why_not_here(place)}"
     if problem["type"] == "missing":
         return f"{path} is needed and not given"
-    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "union_tag_not_found":
+        return f"{path}.{_tag_name(place.variants[0])} is needed and not given"
+    if problem["type"] == "union_tag_invalid":
+        words = " or ".join(_tag(model) for model in place.variants)
+        tag = problem["ctx"]["tag"]
+        return f"{path}.{_tag_name(place.variants[0])}: must be {words} (given: {tag!r})"
+    message = problem["msg"].removeprefix("Value error, ").partition(" for <class")[0]
     given = "" if isinstance(problem["input"], dict) else f" (given: {problem['input']!r})"
     return f"{path}: {message[:1].lower()}{message[1:]}{given}"
 
 
-def _variant_tags() -> frozenset[str]:
-    """Names of the variants, which pydantic puts into the path of an error."""
-    return frozenset(_tag(model) for model in _all_models(ScanConfig)) - {""}
+class _Place(NamedTuple):
+    """Where an error is: names of the option, models that may stand there, all their variants."""
+
+    names: list[str]
+    models: list[type[Model]]
+    variants: list[type[Model]]
 
 
-def _all_models(model: type[Model]) -> Iterator[type[Model]]:
-    yield model
-    for field in model.model_fields.values():
-        for inner in _models_in(field.annotation):
-            yield from _all_models(inner)
+def _place(loc: tuple[int | str, ...]) -> _Place:
+    """Follow an error's place through the models.
+
+    Pydantic puts more into it than names: behind a section with variants the tag of one, behind
+    an option of several types the one that was tried.
+    """
+    names, models, variants = list[str](), list[type[Model]]([ScanConfig]), list[type[Model]]()
+    for part in map(str, loc):
+        if len(models) > 1:
+            models = [model for model in models if _tag(model) == part]
+            continue
+        field = models[0].model_fields.get(part) if models else None
+        if field:
+            models = variants = _models_in(field.annotation)
+        if field or "[" not in part:
+            names.append(part)
+    return _Place(names, models, variants)
+
+
+def _why_not_here(place: _Place) -> str:
+    """What to say of an unknown option."""
+    *section, name = place.names
+    others = [model for model in place.variants if name in model.model_fields]
+    if others:
+        tag = ".".join([*section, _tag_name(others[0])])
+        words = " or ".join(_tag(model) for model in others)
+        return f"needs {tag}: {words} (here it is {_tag(place.models[0])})"
+    here = {field: field for field in place.models[0].model_fields}
+    elsewhere = {option.path.split(".")[-1]: option.path for option in reversed(options())}
+    for known in (here, elsewhere):
+        if close := difflib.get_close_matches(name, known, n=1, cutoff=0.75):
+            return f"is not an option here; did you mean {known[close[0]]}?"
+    return "is not an option here; `viamachinae config --table` lists all"
 
 
 def _models_in(annotation: Any) -> list[type[Model]]:
@@ -137,12 +172,16 @@ def options(model: type[Model] = ScanConfig, prefix: str = "") -> list[Option]:
     return found
 
 
+def _tag_name(model: type[Model]) -> str:
+    """The option that names the variant that a model is; empty where it is no variant."""
+    names = ("tiling", "source", "kind", "family", "method")
+    return next((name for name in names if name in model.model_fields), "")
+
+
 def _tag(model: type[Model]) -> str:
     """Name of the variant that a model is; empty where it is no variant."""
-    for name in ("tiling", "source", "kind", "family", "method"):
-        if name in model.model_fields:
-            return str(get_args(model.model_fields[name].annotation)[0])
-    return ""
+    name = _tag_name(model)
+    return str(get_args(model.model_fields[name].annotation)[0]) if name else ""
 
 
 def _type(annotation: Any) -> str:

@@ -17,11 +17,6 @@ def test_dr3_names_and_types_are_those_of_the_archive(sky_data: Path) -> None:
         assert archive.field(column.name).type.to_pandas_dtype() == column.dtype
 
 
-def test_dr3_epoch_is_that_of_the_archive(sky_data: Path) -> None:
-    cone = pq.read_table(sky_data / "dr3_cone_ra45_dec0_r0.5.parquet", columns=["ref_epoch"])
-    assert set(cone["ref_epoch"].to_pylist()) == {GAIA_DR3.reference_epoch}
-
-
 def test_ruwe_of_dr2_stands_in_a_table_of_its_own() -> None:
     for name, table in {"gaia_dr2": "gaiadr2.ruwe", "gaia_dr3": "", "gaia_dr4": ""}.items():
         columns = RELEASES[name].columns
@@ -32,17 +27,11 @@ def test_ruwe_of_dr2_stands_in_a_table_of_its_own() -> None:
 
 
 def test_what_is_published_of_each_release() -> None:
-    epochs = {name: release.reference_epoch for name, release in RELEASES.items()}
-    assert epochs == {"gaia_dr2": 2015.5, "gaia_dr3": 2016.0, "gaia_dr4": 2017.5}
     zero_points = {
         name: release.parallax_zero_point and release.parallax_zero_point.value_mas
         for name, release in RELEASES.items()
     }
     assert zero_points == {"gaia_dr2": -0.029, "gaia_dr3": -0.017, "gaia_dr4": None}
-
-
-def test_the_draft_lists_its_open_points() -> None:
-    assert {name for name, release in RELEASES.items() if release.open_points} == {"gaia_dr4"}
 
 
 @pytest.mark.parametrize("release", RELEASES.values(), ids=RELEASES)

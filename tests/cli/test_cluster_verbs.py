@@ -11,6 +11,9 @@ import pytest
 import yaml
 
 from tests.cli.conftest import COMMAND, call
+from viamachinae.options import read_config
+from viamachinae.store.files import write_text
+from viamachinae.store.run import RunFolder
 
 
 @pytest.mark.slow
@@ -75,6 +78,34 @@ def test_sigterm_saves_and_the_same_command_goes_on(folder: Path) -> None:
     assert (folder / "runs/try" / flows).read_bytes() == (folder / "whole" / flows).read_bytes()
 
 
+def test_what_has_no_record_is_told_of(finished: Path) -> None:
+    run = RunFolder(finished / "runs/try")
+    assert "nothing ended badly" in call("status", run.root, "--bad", cwd=finished).stderr
+    for path in run.root.glob("patches/*/records/lines.json"):
+        path.unlink()
+    write_text(run.workflow / "logs" / "0000.lines.log", "slurmstepd: out of memory\n")
+    told = call("status", run.root, "--bad", cwd=finished)
+    assert "2 stages of 2 patches have not ended" in told.stderr
+    assert "out of memory" in told.stdout
+
+
+def test_linking_without_the_report_and_with_other_options(finished: Path) -> None:
+    run = RunFolder(finished / "runs/try")
+    run.page.unlink()
+    words = ["link", "scan.yaml", "--quiet", "--set", "link.candidates.min_shared=0.5"]
+    assert call(*words, "--no-report", cwd=finished).returncode == 0
+    assert not run.page.exists()
+    assert read_config(run.config).link.candidates.min_shared == 0.5
+    # A report that fails leaves the candidates.
+    run.candidates.with_suffix(".fits").unlink()
+    run.candidates.with_suffix(".fits").mkdir()
+    assert call("inspect", run.root, "--static", cwd=finished).returncode == 3
+    assert run.candidates.is_file()
+    run.candidates.with_suffix(".fits").rmdir()
+    assert call("inspect", run.root, "--static", cwd=finished).returncode == 0
+    assert run.page.is_file()
+
+
 def test_what_makes_no_sense(folder: Path) -> None:
     for words, sentence in [
         (["patch", "scan.yaml"], "name patches, or give --array I/N"),
@@ -82,6 +113,9 @@ def test_what_makes_no_sense(folder: Path) -> None:
         (["scan", "scan.yaml", "--on", "moon"], "--on moon"),
         (["scan", "scan.yaml", "--", "--dry-run"], "need --on local or --on slurm"),
         (["rerun", "."], "."),
+        (["status", ".", "--watch", "--bad"], "--watch, --json, --bad: give one of them"),
+        (["link", "scan.yaml"], "no patch of the configuration is done"),
+        (["patch", "scan.yaml", "--array", "1/2", "--leave-out-failed"], "needs --done FILE"),
     ]:
         ended = call(*words, cwd=folder)
         assert ended.returncode == 2, ended.stderr

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.cli.conftest import COMMAND, call, refused, results, stars
+from tests.cli.conftest import COMMAND, Ended, call, refused, results, stars
+from viamachinae.pipeline.results import open_run
 from viamachinae.store.files import write_table
 
 
@@ -60,16 +61,32 @@ def test_config(tmp_path: Path, option: str) -> None:
     refused(call("config", cwd=tmp_path), "--schema")
 
 
-def test_ingest(tmp_path: Path) -> None:
+def lake_of_one_star(folder: Path) -> Ended:
     columns = ("source_id,ra,dec,pmra,pmdec,G", "4472832130942575872,269.4485,4.7394,-801,10362,8")
-    (tmp_path / "barnard.csv").write_text("\n".join([*columns, ""]))
+    (folder / "barnard.csv").write_text("\n".join([*columns, ""]))
     words = ["--columns", "pmra,pmdec,phot_g_mean_mag=G", "--workers", "1"]
-    ended = call("ingest", "barnard.csv", "--out", "lake", *words, cwd=tmp_path)
+    return call("ingest", "barnard.csv", "--out", "lake", *words, cwd=folder)
+
+
+def test_ingest(tmp_path: Path) -> None:
+    ended = lake_of_one_star(tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert "1 stars of 1 tables in 1 pixels" in ended.stderr
     assert "hats_nrows=1" in (tmp_path / "lake" / "hats.properties").read_text()
     refused(call("ingest", "absent.csv", "--out", "x", cwd=tmp_path), "absent.csv", "exist")
     refused(call("ingest", "barnard.csv", "--out", ".", cwd=tmp_path), "not empty")
+
+
+def test_a_lake_that_lacks_pixels(folder: Path) -> None:
+    """No other patch is there to go on with."""
+    lake_of_one_star(folder)
+    lake = ["query={source: lake, path: lake}", "preprocess.features=[phi, lam, pm, mag]"]
+    settings = [word for one in lake for word in ("--set", one)]
+    ended = call("inject", "scan.yaml", "--out", "sky.parquet", *settings, cwd=folder)
+    assert ended.returncode == 3
+    assert ended.stderr.startswith("viamachinae: ")
+    assert ended.stderr.count("\n") == 1
+    assert "lake" in ended.stderr
 
 
 def test_simulate(tmp_path: Path) -> None:
@@ -114,6 +131,26 @@ def test_no_star_in_the_patch(folder: Path) -> None:
     centres = ["--set", "sky.centres=[[10, -60]]"]
     ended = call("scan", "scan.yaml", "--quiet", *centres, cwd=folder)
     refused(ended, "stars.parquet", "no usable star", "sky")
+
+
+def test_patches_in_which_nothing_is_scanned(folder: Path) -> None:
+    """The stars of a thin catalogue are taken, but no signal region is full enough."""
+    thin = ["--set", "regions.min_stars=100000", "--workers", 1]
+    ended = call("scan", "scan.yaml", *thin, cwd=folder)
+    assert ended.returncode == 0, ended.stderr
+    why = "hold fewer than 100000 stars"
+    assert "nothing was scanned in 2 of 2 patches; in l" in ended.stderr
+    assert why in ended.stderr
+    run = folder / "runs" / "try"
+    assert set(open_run(run).outcomes().values()) == {"no_work"}
+    page = (run / "index.html").read_text()
+    assert page.count("no_work</td>") == 2
+    assert page.count(why) == 2
+    assert 'data-label="Stars">–' not in page
+    patch = next((run / "patches").iterdir()).name
+    shown = call("patch", "scan.yaml", patch, *thin, cwd=folder)
+    assert f"{patch}: no_work: " in shown.stderr
+    assert why in shown.stderr
 
 
 def test_unknown_option(folder: Path) -> None:

@@ -9,9 +9,15 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from tests.cli.conftest import call, lay, results
+from tests.query.archive.conftest import CENTRE, make_rows
+from tests.tap.front import MemoryTap, serving
+from viamachinae.options import read_config
+from viamachinae.sky import tile
 
 PAGE = 4096
 SCAN = ["scan", "scan.yaml", "--set", "sky.centres=[[149.0, 30.0]]", "--quiet"]
@@ -87,3 +93,54 @@ def test_each_stage_says_so_and_goes_on(
     assert results(run) == results(alone / "runs" / "try")
     assert (run / "index.html").is_file()
     assert not list(run.rglob("*.tmp"))
+
+
+def lake_files(lake: Path) -> dict[str, bytes]:
+    """Every file of a lake but its notes of what was asked and sorted on the way."""
+    return {
+        path.relative_to(lake).as_posix(): path.read_bytes()
+        for path in sorted(lake.rglob("*.parquet"))
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spare_pages", [8, 40])
+def test_ingest_says_so_and_goes_on(disk: Path, tmp_path: Path, spare_pages: int) -> None:
+    pq.write_table(make_rows(), tmp_path / "stars.parquet")
+    words = ["ingest", "stars.parquet", "--order", 4, "--workers", 1, "--quiet", "--out"]
+    whole = call(*words, tmp_path / "whole", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    fill(disk / "filler", spare_pages)
+    ended = call(*words, disk / "lake", cwd=tmp_path)
+    assert ended.returncode == 3, ended.stderr
+    assert ended.stderr.startswith(f"viamachinae: {disk}")
+    assert ended.stderr.count("\n") == 1
+    (disk / "filler").unlink()
+    ended = call(*words, disk / "lake", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert lake_files(disk / "lake") == lake_files(tmp_path / "whole")
+    assert not list(disk.rglob("*.tmp"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spare_pages", [8, 40])
+def test_a_full_lake_is_named_and_grows_on(disk: Path, tmp_path: Path, spare_pages: int) -> None:
+    """The lake that the archive's stars go to stands on another disk than the run."""
+    sky = {"tiling": "centres", "centres": [[*CENTRE]], "radius_deg": 3.0}
+    with serving(MemoryTap(make_rows())) as front:
+        query = {"source": "archive", "client": "pyvo", "endpoint": front.plain, "row_limit": 500}
+        query |= {"lake": str(disk / "lake"), "tries": 1, "pause_s": 0.01}
+        config = {"sky": {**sky, "evaluation_radius_deg": 3.0}, "query": query}
+        (tmp_path / "scan.yaml").write_text(yaml.safe_dump(config))
+        (patch,) = tile(read_config(tmp_path / "scan.yaml").sky)
+        words = ["patch", "scan.yaml", patch.id, "--stage", "preprocess", "--out", "run"]
+        fill(disk / "filler", spare_pages)
+        ended = call(*words, "--workers", 1, cwd=tmp_path)
+        assert ended.returncode == 3
+        shown = call("status", "run", "--bad", "--json", cwd=tmp_path).stdout
+        (disk / "filler").unlink()
+        ended = call(*words, "--workers", 1, cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr
+    assert "no space left on the disk of" in shown
+    assert str(disk / "lake") in shown
+    assert not list(disk.rglob("*.tmp"))

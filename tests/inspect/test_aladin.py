@@ -77,5 +77,5 @@ def test_without_the_extra_one_sentence(
     bright: Table, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(BadInputError, match=r'pip install "viamachinae\[aladin\]"'):
+    with pytest.raises(BadInputError, match=r'pip install "\.\[aladin\]"'):
         aladin_view("bright", bright, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from astropy.table import Table
 
-from viamachinae.inspect.comparison import compare, shared_counts
+from viamachinae.inspect.comparison import compare, rows_by_name, shared_counts
 
 
 def run(lines: dict[str, tuple[float, range]]) -> tuple[Table, Table]:
@@ -53,3 +53,10 @@ def test_empty_runs_compare() -> None:
     none = nothing[0][:0], nothing[1][:0]
     assert len(compare(*none, *none)) == 0
     assert list(compare(*none, *nothing)["change"]) == ["gained"]
+
+
+def test_rows_by_name_are_those_of_each_name_wherever_it_stands() -> None:
+    column = np.array(["b", "b", "a", "b", "c"])
+    rows = rows_by_name(["a", "b", "none"], column)
+    assert [one.tolist() for one in rows] == [[2], [0, 1, 3], []]
+    assert [one.tolist() for one in rows_by_name(["a"], column[:0])] == [[]]

@@ -65,5 +65,5 @@ def test_without_hub_one_sentence(tmp_path: Path) -> None:
 
 def test_without_pyvo_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyvo.samp", None)
-    with pytest.raises(BadInputError, match=r'pip install "viamachinae\[samp\]"'):
+    with pytest.raises(BadInputError, match=r'pip install "\.\[samp\]"'):
         send_votable(tmp_path / "members.vot", "VM_1")

@@ -7,8 +7,10 @@ import pyarrow as pa
 import pytest
 
 from viamachinae.config import LinkConfig
-from viamachinae.link.candidates import Candidates, find_candidates
+from viamachinae.inspect.comparison import line_stars
+from viamachinae.link.candidates import Candidates, candidate_line_stars, find_candidates
 from viamachinae.link.consistency import consistency, scores_of, with_consistency
+from viamachinae.link.hough import Ints
 
 CONFIG = LinkConfig()
 
@@ -27,6 +29,11 @@ def only(found: Candidates, ranks: list[int]) -> Candidates:
     return Candidates(*kept)
 
 
+def lines(found: Candidates) -> list[Ints]:
+    """The line stars of candidates, as linking a training alone gives them."""
+    return line_stars(found.candidates, found.members)
+
+
 def thinned(found: Candidates, share: float) -> Candidates:
     """The same candidates with a share of their line stars, and as many stars of no other."""
     members = found.members.copy()
@@ -36,19 +43,29 @@ def thinned(found: Candidates, share: float) -> Candidates:
     return found._replace(members=members)
 
 
+@pytest.mark.parametrize("ra", [150.0, 154.0])
+def test_the_line_stars_alone_are_those_of_the_whole_linking(crossing, ra: float) -> None:
+    linked = crossing(ra, 30.0, CONFIG)
+    whole = lines(find_candidates(linked, CONFIG.candidates))
+    alone = candidate_line_stars(linked, CONFIG.candidates)
+    assert [one.tolist() for one in alone] == [one.tolist() for one in whole]
+    assert candidate_line_stars([], CONFIG.candidates) == []
+
+
 def test_a_candidate_returns_where_enough_of_its_line_stars_do(found: Candidates) -> None:
     first, second = only(found, [0]), only(found, [1])
     nothing = only(found, [])
-    assert consistency(found, [found, first, nothing], 0.4) == pytest.approx([2 / 3, 1 / 3])
-    assert consistency(found, [second, second], 0.4) == pytest.approx([0, 1])
-    assert consistency(found, [thinned(found, 0.5)], 0.4) == pytest.approx([1, 1])
-    assert consistency(found, [thinned(found, 0.3)], 0.4) == pytest.approx([0, 0])
+    again = [lines(found), lines(first), lines(nothing)]
+    assert consistency(found, again, 0.4) == pytest.approx([2 / 3, 1 / 3])
+    assert consistency(found, [lines(second)] * 2, 0.4) == pytest.approx([0, 1])
+    assert consistency(found, [lines(thinned(found, 0.5))], 0.4) == pytest.approx([1, 1])
+    assert consistency(found, [lines(thinned(found, 0.3))], 0.4) == pytest.approx([0, 0])
     assert np.isnan(consistency(found, [], 0.4)).all()
 
 
 def test_what_returns_ranks_above_what_does_not(found: Candidates) -> None:
     names = list(found.candidates["candidate"])
-    ranked = with_consistency(found, [only(found, [1])], 0.4)
+    ranked = with_consistency(found, [lines(only(found, [1]))], 0.4)
     assert list(ranked.candidates["candidate"]) == names[::-1]
     assert list(ranked.candidates["rank"]) == [1, 2]
     assert list(ranked.candidates["consistency"]) == [1, 0]

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from viamachinae.config import LineConfig
-from viamachinae.errors import BadInputError
 from viamachinae.link.hough import box_counts, hough_curves, hough_plane
 
 
@@ -80,19 +79,3 @@ def test_stars_outside_the_disc_are_refused() -> None:
     for far in (11.0, np.nan):
         with pytest.raises(ValueError, match="outside the disc"):
             counts_of(plane, 0.0, far)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"box": (2, 5)},
-        {"box": (3, 0)},
-        {"lattice": 6},
-        {"core": 2},
-        {"core": 7},
-        {"theta_cell_deg": 12.0},
-    ],
-)
-def test_options_that_do_not_fit_are_refused(options) -> None:
-    with pytest.raises(BadInputError, match=r"link\.lines"):
-        hough_plane(LineConfig(**options), 10.0)

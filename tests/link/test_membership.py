@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import astropy.units as u
 import numpy as np
 import pytest
 
 from viamachinae.config import LinkConfig
 from viamachinae.link.candidates import find_candidates
 from viamachinae.link.membership import LineFrames, memberships
+from viamachinae.sky import Patch
 
 R_DEG = 3.0
 
@@ -58,6 +60,18 @@ def test_the_width_is_bounded(disc, line, rng) -> None:
 def test_too_few_stars_have_none(disc, line, rng) -> None:
     stars, _ = drawn(disc, line, rng, 5, 10)
     assert np.isnan(alone(stars)).all()
+
+
+def test_a_star_at_the_rim_belongs_to_no_far_line(disc, line, rng) -> None:
+    """The flat frame puts a star just inside the disc, between its axes, just outside."""
+    patch = Patch("p", 0.0, 0.0, 15.0, 10.0)
+    rim = patch.centre.directional_offset_by(45 * u.deg, 9.999 * u.deg)
+    (phi,), (lam,) = patch.offsets([rim.ra.deg], [rim.dec.deg])
+    across = (phi + lam) / np.sqrt(2)
+    assert across > 10.0
+    stars, _ = drawn(disc, line, rng, 40, 160)
+    stars.offset_deg[0, -1] = across - R_DEG
+    assert alone(stars)[-1] < 0.01
 
 
 def test_lines_of_different_length_do_not_mix(disc, line, rng) -> None:

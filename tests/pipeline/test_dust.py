@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import healpy
@@ -14,11 +15,12 @@ from viamachinae.config import ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.options import parse_config
 from viamachinae.pipeline.extent import Extent
+from viamachinae.pipeline.linked import linked_patch
 from viamachinae.pipeline.patch import patch
 from viamachinae.pipeline.prepare import prepare
 from viamachinae.pipeline.status import status, write_status
 from viamachinae.sky import tile
-from viamachinae.store.files import read_table
+from viamachinae.store.files import read_table, write_table
 from viamachinae.store.run import RunFolder
 
 
@@ -61,6 +63,20 @@ def test_a_changed_map_prepares_the_stars_anew(small: ScanConfig, tmp_path: Path
     path.unlink()
     with pytest.raises(BadInputError, match=r"map\.fits"):
         prepare(config, run.root)
+
+
+def test_linking_takes_photometry_free_of_extinction(
+    small: ScanConfig, scanned: Path, tmp_path: Path
+) -> None:
+    run = RunFolder(Path(shutil.copytree(scanned, tmp_path / "run")))
+    first = tile(small.sky)[0]
+    assert "mag" not in linked_patch(run, first).stars.colnames
+    stars = read_table(run.stars(first.id))
+    stars["ebv"], stars["mag"] = np.full(len(stars), 0.1), stars["phot_g_mean_mag"] - 0.2
+    write_table(run.stars(first.id), stars)
+    linked = linked_patch(run, first).stars
+    np.testing.assert_allclose(linked["mag"], linked["phot_g_mean_mag"] - 0.2)
+    assert "colour" in linked.colnames
 
 
 def test_patches_left_out_for_dust_are_told(

@@ -7,6 +7,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from viamachinae.config import ScanConfig
@@ -28,7 +29,7 @@ def test_every_product_tells(scanned: Path, small: ScanConfig) -> None:
         assert told["unchanged"]
         assert told["hash"] == file_hash(path)
         assert parse_config(told["configuration"], "told") == small
-        assert {"torch", "numpy", "python", "viamachinae"} <= set(told["versions"])
+        assert {"torch", "numpy", "scipy", "python", "viamachinae"} <= set(told["versions"])
         assert told["made_by"]["host"]
         assert told["made_by"]["ended"].startswith("20")
         assert told["release"] == "gaia_dr3"
@@ -43,6 +44,12 @@ def test_parents_and_rows(scanned: Path, small: ScanConfig) -> None:
     stars = run.stars(first).relative_to(scanned).as_posix()
     assert told["parents"][stars] == file_hash(run.stars(first))
     assert told["rows_by_cut"]["has_proper_motion"] == count_rows(run.stars(first))
+    assert told["made_by"]["engine"] in ("native", "torch")
+    taken = sum(count_rows(run.stars(one.id)) for one in tile(small.sky))
+    for path in (run.candidates, run.members, run.page):
+        told = provenance_of(path).as_plain()
+        assert told["rows_by_cut"]["has_proper_motion"] == taken
+        assert not told["made_by"]["engine"]
 
 
 def test_the_command_names_the_configuration_of_then(
@@ -53,6 +60,8 @@ def test_the_command_names_the_configuration_of_then(
     # Afterwards the run got another configuration.
     (out / "config.yaml").write_text("name: other")
     words = shlex.split(provenance_of(RunFolder(out).stars(first)).command())
+    assert words[:3] == ["cd", str(Path.cwd()), "&&"]
+    words = words[3:]
     assert words[:2] == ["viamachinae", "patch"]
     assert words[3:6] == [first, "--stage", "preprocess"]
     assert read_config(Path(words[2])) == small
@@ -70,6 +79,18 @@ def test_files_of_no_run(scanned: Path, tmp_path: Path) -> None:
         provenance_of(tmp_path / "stars.parquet")
     with pytest.raises(BadInputError, match="no stage recorded"):
         provenance_of(scanned / "status.json")
+    (tmp_path / "validation.yaml").write_text("name: grid")
+    with pytest.raises(BadInputError, match="viamachinae validate"):
+        provenance_of(tmp_path / "completeness.ecsv")
+
+
+def test_members_that_were_copied_away_say_whose_they_are(scanned: Path, small: ScanConfig) -> None:
+    about = pq.read_schema(scanned / "members.parquet").metadata
+    made = provenance_of(scanned / "members.parquet").record.provenance
+    assert about[b"viamachinae.run"].decode() == small.name
+    assert about[b"viamachinae.config"].decode() == made["config"]
+    assert about[b"viamachinae.code"].decode() == made["code"]
+    assert about[b"viamachinae.version"].decode() == made["viamachinae"]
 
 
 def test_the_crate_is_read_by_its_library(scanned: Path, tmp_path: Path) -> None:

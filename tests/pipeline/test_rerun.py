@@ -9,14 +9,14 @@ import pytest
 
 from viamachinae.config import ScanConfig
 from viamachinae.errors import BadInputError
-from viamachinae.pipeline.batch import write_done
+from viamachinae.pipeline.done_files import write_done
 from viamachinae.pipeline.events import Event
 from viamachinae.pipeline.extent import Extent
 from viamachinae.pipeline.rerun import chosen, failed_patches
 from viamachinae.pipeline.scan import scan
 from viamachinae.pipeline.status import patch_records, standing
 from viamachinae.sky import tile
-from viamachinae.store.files import file_hash, write_text
+from viamachinae.store.files import file_hash, read_json, write_text
 from viamachinae.store.records import Outcome, read_record, write_record
 from viamachinae.store.run import RunFolder
 
@@ -69,6 +69,9 @@ def test_a_patch_that_never_ended_has_failed_and_one_never_begun_has_not(
     assert failed_patches(small, run) == [first]
     shutil.rmtree(run.patch(second))
     assert failed_patches(small, run) == [first]
+    # As a process leaves it that ends with its node, while it takes the stars.
+    run.patch(second).mkdir()
+    assert failed_patches(small, run) == [first, second]
     waiting = {one.patch for one in standing(out) if one.outcome == "waiting"}
     assert waiting == {first, second}
 
@@ -115,3 +118,28 @@ def test_what_makes_no_sense(
 ) -> None:
     with pytest.raises(BadInputError, match=words):
         chosen(out, patches, failed, first)
+
+
+def test_a_run_that_snakemake_is_at_work_on_is_left_alone(out: Path, small: ScanConfig) -> None:
+    run, first = RunFolder(out), tile(small.sky)[0].id
+    end_as(run, "failed", "score", first, "pm_phi")
+    write_text(out / ".snakemake" / "locks" / "0.output.lock", "candidates.ecsv")
+    with pytest.raises(BadInputError, match="another Snakemake is at work on it"):
+        chosen(out, [], failed=True, first=None)
+    assert run.record("score", first, "pm_phi").is_file()
+
+
+def test_a_done_file_may_name_what_failed(out: Path, small: ScanConfig, tmp_path: Path) -> None:
+    run, (first, second) = RunFolder(out), [one.id for one in tile(small.sky)]
+    end_as(run, "failed", "lines", first, None)
+    lines = Extent(("lines",))
+    records = {
+        p: [r for r in patch_records(small, run, p) if r.stage == "lines"] for p in (first, second)
+    }
+    path = tmp_path / "0000.lines.done"
+    assert not write_done(path, lines, records)
+    assert write_done(path, lines, records, leave_out_failed=True)
+    assert read_json(path)["patches"] == {
+        first: {"all/lines": "failed"},
+        second: {"all/lines": "done"},
+    }

@@ -11,7 +11,9 @@ from scipy.stats import kstest
 
 from tests.score.known import CONFIG, prepared
 from viamachinae.config import AnodeConfig, HealthConfig
-from viamachinae.score.health import NO_LIKELIHOOD, health_table, pit_distance
+from viamachinae.score import health
+from viamachinae.score.evaluation import RegionScores
+from viamachinae.score.health import MOST, NO_LIKELIHOOD, health_table, pit_distance, thinning
 from viamachinae.score.method import score, train
 from viamachinae.score.trained import load_flows, save_flows
 
@@ -30,6 +32,26 @@ def test_the_distance_is_kolmogorovs_of_the_worst_feature():
     z = np.random.default_rng(0).normal(size=(500, 3)) * [1.0, 1.3, 1.0]
     expected = max(kstest(z[:, feature], "norm").statistic for feature in range(3))
     assert pit_distance(z) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("n", [0, 1, MOST, MOST + 1, 5 * MOST // 2])
+def test_many_stars_are_thinned_evenly(n):
+    own = np.arange(n)[thinning(n)]
+    assert min(n, MOST / 2) < len(own) + 1 <= MOST + 1
+    assert len(own) == n if n <= MOST else own[-1] > n - 4
+
+
+def test_the_median_is_of_the_whole_region(stars, region, trained, monkeypatch):
+    """Where the score is the proper motion itself, its median is in the middle of the region."""
+
+    def score_of(_trained, _row, given):
+        return RegionScores(*(given.given[:, 0].double().numpy(),) * 3)
+
+    monkeypatch.setattr(health, "MOST", 50)
+    monkeypatch.setitem(health.EVALUATE, trained.method, score_of)
+    (row,) = health_table(trained, stars, HealthConfig(), "cpu")
+    whole = np.median(stars.scaled[stars.held_out & region.contains(stars.pm), -1])
+    assert row["median_log_ratio"] == pytest.approx(whole, abs=0.1)
 
 
 def test_flows_of_these_stars_are_well(stars, trained):

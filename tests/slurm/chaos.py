@@ -64,8 +64,8 @@ def processes(run: Path, kind: str, slurm: Path) -> dict[int, str]:
             controllers[pid] = kind
         elif "--only" in words:
             jobs[pid] = words[words.index("--only") + 1]
-        elif "link" in words:
-            jobs[pid] = "link"
+        elif verb := {"link", "inspect"} & set(words):
+            jobs[pid] = verb.pop()
     workers = {pid: jobs[parent] for pid, parent in parents.items() if parent in jobs}
     return {"Snakemake": controllers, "job": jobs, "worker": workers}[kind]
 

@@ -37,4 +37,4 @@ def test_the_same_bytes_and_an_account_of_every_job(
     )
     rows = [line.split("|") for line in listed.stdout.splitlines()]
     states = [state for name, state in rows if name.startswith(job_name(tmp_path))]
-    assert states == ["COMPLETED"] * 4
+    assert states == ["COMPLETED"] * 5

@@ -49,10 +49,10 @@ def test_only_failures_are_tried_again(tmp_path: Path, outcome: Outcome, settled
     assert record(tmp_path, outcome).is_current(tmp_path, "key", {"a": "1"}) is settled
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"stage": "train"}', "null"])
-def test_a_broken_record_is_no_record(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"stage": "train"}', b"null", b"\xff"])
+def test_a_broken_record_is_no_record(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "train.json"
-    path.write_text(text)
+    path.write_bytes(content)
     assert read_record(path) is None
     assert read_record(tmp_path / "absent.json") is None
 
@@ -72,4 +72,4 @@ def test_code_hash_differs_by_room() -> None:
 
 
 def test_provenance_names_versions_and_machine() -> None:
-    assert {"viamachinae", "torch", "python", "host"} <= set(provenance())
+    assert {"viamachinae", "torch", "safetensors", "python", "host"} <= set(provenance())

@@ -53,7 +53,7 @@ class ParallaxZeroPoint:
 
 @dataclass(frozen=True)
 class ReleaseSchema:
-    """A release: its columns that this package uses, and what its papers say of their values.
+    """A release: its columns that this package uses, and its parallax zero point.
 
     Attributes
     ----------
@@ -61,30 +61,16 @@ class ReleaseSchema:
         Name in the configuration.
     table : str
         Table of sources in the archive's TAP service.
-    reference_epoch : float
-        Julian year (TCB) to which the positions refer.
     columns : mapping of str to GaiaColumn
         By the name in this package.
     parallax_zero_point : ParallaxZeroPoint or None
         Global value; None where none is published.
-    photometric_corrections : tuple of str
-        What the literature corrects in the photometry of the archive. It is not applied: G of
-        DR2 shifts by a straight line over the stars that are scored, which the scaling of the
-        flows takes up.
-    error_model : str
-        Where it is written how far the quoted errors fall short of the true ones.
-    open_points : tuple of str
-        What is not settled yet; none for a published release.
     """
 
     name: str
     table: str
-    reference_epoch: float
     columns: Mapping[str, GaiaColumn]
     parallax_zero_point: ParallaxZeroPoint | None
-    photometric_corrections: tuple[str, ...]
-    error_model: str
-    open_points: tuple[str, ...] = ()
 
 
 _PM = u.mas / u.yr
@@ -112,52 +98,31 @@ def _columns(ruwe_table: str = "") -> Mapping[str, GaiaColumn]:
     return MappingProxyType({column.name: column for column in (*common, ruwe)})
 
 
-# Columns, types, units and epochs: the data model of each release in the Gaia archive's
+# Columns, types and units: the data model of each release in the Gaia archive's
 # documentation. The quality of an astrometric solution is its RUWE. DR2 has none in gaia_source;
 # it was published apart for every source with proper motions (technical note
 # GAIA-C3-TN-LU-LL-124), which spares the table of normalisations that one's own would need.
 GAIA_DR2 = ReleaseSchema(
     name="gaia_dr2",
     table="gaiadr2.gaia_source",
-    reference_epoch=2015.5,
     columns=_columns(ruwe_table="gaiadr2.ruwe"),
     parallax_zero_point=ParallaxZeroPoint(-0.029, "Lindegren et al. 2018, A&A 616, A2 (quasars)"),
-    photometric_corrections=(
-        "G drifts by 3.2 mmag a magnitude and saturates at G < 6: Maiz Apellaniz & Weiler 2018, "
-        "A&A 619, A180; Evans et al. 2018, A&A 616, A4",
-    ),
-    error_model="Lindegren et al. 2018, A&A 616, A2; Arenou et al. 2018, A&A 616, A17",
 )
 
-# The correction of G for six-parameter sources in EDR3 (Riello et al. 2021, A&A 649, A3) is in
-# the values of DR3 already.
 GAIA_DR3 = ReleaseSchema(
     name="gaia_dr3",
     table="gaiadr3.gaia_source",
-    reference_epoch=2016.0,
     columns=_columns(),
     parallax_zero_point=ParallaxZeroPoint(-0.017, "Lindegren et al. 2021, A&A 649, A4 (quasars)"),
-    photometric_corrections=(),
-    error_model="Fabricius et al. 2021, A&A 649, A5",
 )
 
-# A draft, made before the release of 2 December 2026 from what ESA had announced.
+# A draft, made before the release of 2 December 2026 from what ESA had announced; docs/archive.md
+# lists what is open.
 GAIA_DR4 = ReleaseSchema(
     name="gaia_dr4",
     table="gaiadr4.gaia_source",
-    reference_epoch=2017.5,
     columns=_columns(),
     parallax_zero_point=None,
-    photometric_corrections=(),
-    error_model="not published yet",
-    open_points=(
-        "the name of the table, and whether every column keeps its name of DR3",
-        "whether RUWE stands in gaia_source, and whether 1.4 is still the limit to use",
-        "the parallax zero point, global or as a function of magnitude, colour and position",
-        "whether G, BP and RP need corrections, and whether bp_rp keeps its passbands",
-        "how far the quoted errors fall short of the true ones",
-        "whether source_id still carries the level-12 HEALPix pixel of a star",
-    ),
 )
 
 RELEASES: Mapping[str, ReleaseSchema] = MappingProxyType(

@@ -1,8 +1,8 @@
 """The command line: its verbs in the order of the help, and how they end.
 
 Exit codes: 0 when all went well, 2 for bad input, 3 when some patch did not end as done or
-without work or an archive did not deliver, 75 after SIGTERM (what could be saved is saved: the
-same command goes on), 130 after Ctrl-C.
+without work, an archive did not deliver or a file is damaged, 75 after SIGTERM (what could be
+saved is saved: the same command goes on), 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from viamachinae.cli import (
 from viamachinae.cli.arguments import say
 from viamachinae.cli.bench import bench
 from viamachinae.cli.challenge import challenge, inject, validate
-from viamachinae.errors import ArchiveError, BadInputError
+from viamachinae.errors import ArchiveError, BadInputError, UnprocessableError
 
 app = typer.Typer(
     help="Find stellar streams in Gaia data.", no_args_is_help=True, add_completion=False
@@ -83,7 +83,7 @@ def main() -> None:
     except BadInputError as error:
         say(str(error))
         sys.exit(2)
-    except ArchiveError as error:
+    except (ArchiveError, UnprocessableError) as error:
         say(str(error))
         sys.exit(3)
     except OSError as error:

@@ -52,7 +52,7 @@ def plan(
 
 
 def _print_plans(settings: ScanConfig, plans: list[PatchPlan]) -> None:
-    from viamachinae.pipeline.plan import total
+    from viamachinae.pipeline.plan import not_estimated, total
     from viamachinae.sky import dusty_patches
 
     table = Table(title=f"{len(plans)} {'patch' if len(plans) == 1 else 'patches'}")
@@ -69,6 +69,8 @@ def _print_plans(settings: ScanConfig, plans: list[PatchPlan]) -> None:
         "Hours are those of one core or GPU, from a short trial of this machine's speed; memory "
         "is that of one patch at its peak; sizes are in MB."
     )
+    for part in not_estimated(settings):
+        Console().print(f"Not estimated: {part}.", highlight=False)
 
 
 def _cells(row: Needs) -> tuple[str, ...]:

@@ -60,9 +60,16 @@ def scan(
         result = run(settings, folder, workers, fail_fast, watch, apart=True)
     if not quiet and not log_json:
         print_candidates(folder)
+        _say_without_work(result.without_work, len(result.patches))
     if not result.is_good:
         say(f"some patches did not end well; `viamachinae status {folder}` names them")
         raise typer.Exit(3)
+
+
+def _say_without_work(reasons: dict[str, str], n_patches: int) -> None:
+    """Tell in how many patches nothing was scanned, and why in the first of them."""
+    for patch, reason in list(reasons.items())[:1]:
+        say(f"nothing was scanned in {len(reasons)} of {n_patches} patches; in {patch}: {reason}")
 
 
 def _scan_on(settings: ScanConfig, folder: Path, place: str, extra: list[str]) -> None:
@@ -106,6 +113,9 @@ def patch(
         Path | None,
         typer.Option(help="Write this file, and exit with 0, if nothing is left to do."),
     ] = None,
+    leave_out_failed: Annotated[
+        bool, typer.Option("--leave-out-failed", help="Write --done although some patches failed.")
+    ] = False,
     workers: Workers = 1,
     out: Out = None,
     overrides: Overrides = None,
@@ -115,26 +125,30 @@ def patch(
     """Bring some patches up to date: the unit of work on a cluster."""
     settings, folder = settings_of(config, overrides, out)
     from viamachinae.cli.progress import watching
-    from viamachinae.pipeline.batch import batch, write_done
+    from viamachinae.pipeline.batch import batch
+    from viamachinae.pipeline.done_files import write_done
     from viamachinae.pipeline.extent import parse_extent, share
     from viamachinae.pipeline.prepare import prepare
-    from viamachinae.pipeline.status import is_good, outcome_of
+    from viamachinae.pipeline.status import is_good, outcome_of, reason_of
     from viamachinae.sky import tile
 
     if bool(patches) == (array is not None):
         raise BadInputError("patch: name patches, or give --array I/N")
     ids = share([one.id for one in tile(settings.sky)], array) if array else patches or []
     extent = parse_extent(settings, stage, only, scan_name)
+    if leave_out_failed and done is None:
+        raise BadInputError("--leave-out-failed: needs --done FILE")
     if "preprocess" in extent.stages:
         prepare(settings, folder)
     with watching(len(ids), quiet, log_json) as watch:
         records = batch(settings, folder, ids, extent, workers=workers, watch=watch)
     if not quiet and not log_json:
         for patch_id, ended in records.items():
-            say(f"{patch_id}: {outcome_of(ended)}")
+            reason = reason_of(ended)
+            say(f"{patch_id}: {outcome_of(ended)}" + (f": {reason}" if reason else ""))
     good = all(is_good(ended) for ended in records.values())
     if done is not None:
-        good = write_done(done, extent, records)
+        good = write_done(done, extent, records, leave_out_failed)
     if not good:
         say(f"some patches did not end well; `viamachinae status {folder}` names them")
         raise typer.Exit(3)
@@ -144,6 +158,9 @@ def link(
     config: ConfigFile,
     out: Out = None,
     overrides: Overrides = None,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write the report, too.")
+    ] = True,
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
@@ -151,10 +168,17 @@ def link(
     settings, folder = settings_of(config, overrides, out)
     from viamachinae.cli.progress import watching
     from viamachinae.pipeline.link import link as run
-    from viamachinae.pipeline.status import is_good, write_status
+    from viamachinae.pipeline.prepare import write_config
+    from viamachinae.pipeline.status import has_lines, is_good, write_status
 
+    if not has_lines(settings, folder):
+        raise BadInputError(
+            f"{folder}: no patch of the configuration is done; scan it, or work on patches by "
+            "`viamachinae patch`, first"
+        )
+    write_config(settings, folder)
     with watching(0, quiet, log_json) as watch:
-        records = run(settings, folder, watch)
+        records = run(settings, folder, watch, report=report)
     write_status(settings, folder)
     if not quiet and not log_json:
         print_candidates(folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from viamachinae.config.model import Fraction, Model, Positive
+from viamachinae.config.model import Fraction, Model, Positive, PositiveRange
 
 
 class RoiConfig(Model):
@@ -43,6 +43,24 @@ class LineConfig(Model):
         7, ge=3, description="Boxes on a side of the background lattice, odd (ours)."
     )
     core: int = Field(3, ge=1, description="Boxes on a side left out around the line, odd (ours).")
+
+    @model_validator(mode="after")
+    def _boxes_fit(self) -> LineConfig:
+        if any(side < 1 or side % 2 == 0 for side in (*self.box, self.lattice, self.core)):
+            raise ValueError("box, lattice and core must be odd and positive: they have a middle")
+        if self.core >= self.lattice:
+            raise ValueError("core must be smaller than lattice, or no background is left")
+        if self.lattice * self.box[0] > self.n_theta:
+            raise ValueError(
+                "lattice times box turns by more than 180 deg; make theta_cell_deg, box or lattice "
+                "smaller"
+            )
+        return self
+
+    @property
+    def n_theta(self) -> int:
+        """Cells in the angle of the normal, over 180 deg."""
+        return round(180 / self.theta_cell_deg)
 
 
 class ProtoclusterConfig(Model):
@@ -84,6 +102,9 @@ class CandidateConfig(Model):
     dim_mag: float = Field(
         19.1, description="f_dim is the share of line stars fainter than this in G, mag (VM3)."
     )
+    min_dim_share: Fraction = Field(
+        0.25, description="A candidate whose f_dim does not exceed this is flagged `bright` (VM3)."
+    )
     max_width_deg: Positive = Field(
         0.5,
         description="Largest standard deviation across the line with which a star's membership is "
@@ -116,13 +137,19 @@ class CrossmatchConfig(Model):
         20.0, ge=0, le=80, description="How far known tracks are continued at their ends (ours)."
     )
 
+    @model_validator(mode="after")
+    def _radii_in_order(self) -> CrossmatchConfig:
+        if self.min_radius_deg > self.max_radius_deg:
+            raise ValueError("min_radius_deg must not exceed max_radius_deg")
+        return self
+
 
 class RidgeConfig(Model):
     """How well the line stars' colours and magnitudes go with one old population."""
 
     feh: float = Field(-2.0, description="Metallicity [Fe/H] of the ridge line (ours).")
     age_gyr: Positive = Field(12.5, description="Age of the ridge line (ours).")
-    distance_kpc: tuple[Positive, Positive] = Field(
+    distance_kpc: PositiveRange = Field(
         (3.0, 100.0), description="Range of distances tried (ours)."
     )
     colour_width: Positive = Field(
@@ -139,7 +166,7 @@ class OrbitConfig(Model):
     n_candidates: int = Field(
         0, ge=0, description="Candidates, best first, that an orbit is fitted to (ours)."
     )
-    distance_kpc: tuple[Positive, Positive] = Field(
+    distance_kpc: PositiveRange = Field(
         (3.0, 60.0), description="Range of the distance in the middle, kpc (ours)."
     )
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from viamachinae.config.dust import EbvConfig, NoEbv
-from viamachinae.config.model import Model, Positive
+from viamachinae.config.model import Model, Positive, check_colours
 
 Feature = Literal["phi", "lam", "pm", "colour", "mag"]
 
@@ -32,6 +32,11 @@ class FiducialCuts(Model):
         0.2, description="A parallax is good below this ratio of error to value (VM2)."
     )
     max_ruwe: float | None = Field(1.4, gt=0, description="Largest RUWE, DR3 on (VM2).")
+
+    @model_validator(mode="after")
+    def _colours_in_order(self) -> FiducialCuts:
+        check_colours(self.min_colour, self.max_colour)
+        return self
 
 
 class MaskConfig(Model):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from viamachinae.config.galaxy import GalaxyConfig, StreamConfig
-from viamachinae.config.model import Model, Positive, default_tag
+from viamachinae.config.model import Model, Positive, check_colours, default_tag
 
 Release = Literal["gaia_dr2", "gaia_dr3", "gaia_dr4"]
 FollowedRelease = Annotated[
@@ -54,6 +54,11 @@ class DownloadCuts(Model):
         description="Stars whose parallax, less its zero point and 3 of its errors, exceeds this "
         "are not sent, mas (ours).",
     )
+
+    @model_validator(mode="after")
+    def _colours_in_order(self) -> DownloadCuts:
+        check_colours(self.min_colour, self.max_colour)
+        return self
 
 
 class ArchiveQuery(Model):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from viamachinae.config.model import Model, Positive, default_tag
+from viamachinae.config.model import Model, Positive, Width, default_tag
 from viamachinae.config.train import RqsConfig
 
 
@@ -19,7 +19,7 @@ class AnodeConfig(Model):
 class ClassifierConfig(Model):
     """Networks that tell the stars of a signal region from a reference, each blind to a fold."""
 
-    hidden: list[int] = Field(
+    hidden: list[Width] = Field(
         [64, 64, 64], min_length=1, description="Hidden units by layer (CATHODE; for cwola ours)."
     )
     learning_rate: Positive = Field(1e-3, description="Adam's step (CATHODE; for cwola ours).")

@@ -15,7 +15,10 @@ class Tiling(Model):
 
     radius_deg: Positive = Field(15.0, description="Patch radius for training (VM1).")
     evaluation_radius_deg: Positive = Field(
-        10.0, description="Patch radius for evaluation; patches overlap if these discs do (VM1)."
+        10.0,
+        le=45,
+        description="Patch radius for evaluation; patches overlap if these discs do (VM1). Lines "
+        "are looked for as if the disc were flat: 45 at most (ours).",
     )
     ebv: MapConfig = NoEbv()
     max_ebv: Positive | None = Field(

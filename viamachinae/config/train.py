@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from viamachinae.config.model import Model, Positive, default_tag
+from viamachinae.config.model import Model, Positive, Width, default_tag
 
 
 class MafConfig(Model):
@@ -14,7 +14,7 @@ class MafConfig(Model):
 
     family: Literal["maf"]
     blocks: int = Field(15, ge=1, description="Number of MADE blocks (ANODE).")
-    hidden: list[int] = Field([128], min_length=1, description="Hidden units by layer (ANODE).")
+    hidden: list[Width] = Field([128], min_length=1, description="Hidden units by layer (ANODE).")
     batch_norm: bool = Field(True, description="Batch norm between the blocks (ANODE).")
 
 
@@ -23,7 +23,7 @@ class RqsConfig(Model):
 
     family: Literal["rqs"] = "rqs"
     blocks: int = Field(2, ge=1, description="Number of blocks (ours).")
-    hidden: list[int] = Field(
+    hidden: list[Width] = Field(
         [64, 64], min_length=1, description="Hidden units of each block by layer (ours)."
     )
     bins: int = Field(8, ge=2, description="Bins of a spline (ours; arXiv:1906.04032 uses 8).")

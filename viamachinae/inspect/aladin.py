@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
-from viamachinae.errors import BadInputError
+from viamachinae.errors import BadInputError, install_extra
 from viamachinae.inspect.projection import Directions, frame_of
 
 
@@ -39,7 +39,8 @@ def aladin_view(name: str, members: Table, footprint: Path | None) -> Any:
         from mocpy import MOC
     except ImportError:
         raise BadInputError(
-            'a view in Aladin needs ipyaladin and mocpy; pip install "viamachinae[aladin]"'
+            "a view in Aladin needs ipyaladin and mocpy; install them with "
+            + install_extra("aladin")
         ) from None
     stars = members.copy()
     # The numbers of JavaScript end at 2**53: a source_id would lose its last digits.

@@ -73,7 +73,7 @@ SHOWN = (
     _number("pmra", "pm RA", "mas/yr", "+.2f", "Median proper motion in ra times cos(dec)"),
     _number("pmdec", "pm Dec", "mas/yr", "+.2f", "Median proper motion in dec"),
 )
-FLAGS = ("edge", "clump")
+FLAGS = ("edge", "bright", "clump")
 
 
 def shown_columns(candidates: Table) -> list[Shown]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from astropy.table import Table
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_array
 
 Ints = NDArray[np.int64]
@@ -39,8 +39,23 @@ def _incidence(lists: Sequence[Ints], stars: Ints) -> coo_array:
 def line_stars(candidates: Table, members: Table) -> list[Ints]:
     """The ``source_id`` of the line stars of each candidate, in the order of its table."""
     line = members[np.asarray(members["on_line"], dtype=np.bool_)]
-    names, ids = np.asarray(line["candidate"]), np.asarray(line["source_id"], dtype=np.int64)
-    return [ids[names == name] for name in candidates["candidate"]]
+    ids = np.asarray(line["source_id"], dtype=np.int64)
+    return [ids[rows] for rows in rows_by_name(candidates["candidate"], line["candidate"])]
+
+
+def rows_by_name(names: Iterable[str], column: ArrayLike) -> list[Ints]:
+    """Rows at which each of `names` stands in a column, in order.
+
+    Names that stand together, as those of candidates among members, are compared once.
+    """
+    values = np.asarray(column)
+    heads = np.flatnonzero(np.append(True, values[1:] != values[:-1])[: len(values)])
+    runs = np.split(np.arange(len(values)), heads[1:])
+    found: dict[str, list[Ints]] = {}
+    for name, rows in zip(values[heads].tolist(), runs, strict=False):
+        found.setdefault(name, []).append(rows)
+    none = np.empty(0, dtype=np.int64)
+    return [np.concatenate([none, *found.get(str(name), [])]) for name in names]
 
 
 def compare(candidates_a: Table, members_a: Table, candidates_b: Table, members_b: Table) -> Table:

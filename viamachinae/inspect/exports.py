@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import astropy.units as u
@@ -105,6 +105,7 @@ EXTRA_UCDS = {
     "match_n_shared": "meta.number",
     "edge": "meta.code",
     "f_dim": "stat.value",
+    "bright": "meta.code",
     "clump": "meta.code",
     "clump_share": "stat.value",
     "distance_kpc": "pos.distance",
@@ -204,7 +205,7 @@ def ranked(table: Table) -> Table:
     return result
 
 
-def members_parquet(table: Table) -> bytes:
+def members_parquet(table: Table, about: Mapping[str, str] | None = None) -> bytes:
     """The bytes of ``members.parquet``, rows in the order given.
 
     Units and descriptions travel twice: in the metadata of the Arrow fields, for any reader, and
@@ -214,6 +215,8 @@ def members_parquet(table: Table) -> bytes:
     ----------
     table : Table
         Stars of the candidates with at least the columns of `MEMBERS`.
+    about : mapping of str to str, optional
+        What the file is to say of where it comes from, in its metadata.
 
     Raises
     ------
@@ -230,7 +233,7 @@ def members_parquet(table: Table) -> bytes:
             pa.field(column.name, array.type, metadata=_field_metadata(column))
             for column, array in zip(result.itercols(), arrays, strict=True)
         ],
-        metadata=_astropy_metadata(result),
+        metadata={**_astropy_metadata(result), **(about or {})},
     )
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_arrays(arrays, schema=schema), sink)

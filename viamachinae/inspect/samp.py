@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from viamachinae.errors import BadInputError
+from viamachinae.errors import BadInputError, install_extra
 
 MTYPE = "table.load.votable"
 
@@ -35,7 +35,7 @@ def send_votable(path: Path, name: str) -> list[str]:
         from pyvo.samp import SAMPHubError, SAMPIntegratedClient
     except ImportError:
         raise BadInputError(
-            'sending by SAMP needs pyvo 1.9 or later; pip install "viamachinae[samp]"'
+            "sending by SAMP needs pyvo 1.9 or later; install it with " + install_extra("samp")
         ) from None
     # It only speaks, and so opens no port to be spoken to.
     client = SAMPIntegratedClient("viamachinae", "Stellar streams in Gaia data", callable=False)

@@ -62,7 +62,7 @@ class Candidates(NamedTuple):
         One row a candidate and star, by rank and source_id: candidate, source_id, ra, dec,
         pmra, pmdec, phot_g_mean_mag, bp_rp, log_ratio (largest in the candidate's ROIs),
         on_line (whether the star lies on the line of the best protocluster of a patch),
-        membership (probability to belong to the stream; see `membership.membership`).
+        membership (probability to belong to the stream; see `membership.memberships`).
     lineage : astropy.table.Table
         One row an ROI, by rank: candidate, patch, protostream, protocluster, roi (its row in
         the patch's lines), scan, region, window, sigma (of the ROI's own line).
@@ -145,6 +145,21 @@ def significances(linked: Sequence[LinkedPatch], config: CandidateConfig) -> Sig
     by_sigma = best[np.lexsort((-found.sigma[best], label[best]))]
     _, first = np.unique(label[by_sigma], return_index=True)
     return Significances(_quadrature(label, best, found), found.patch[by_sigma[first]])
+
+
+def candidate_line_stars(linked: Sequence[LinkedPatch], config: CandidateConfig) -> list[Ints]:
+    """The ``source_id`` of the line stars of the candidates that `find_candidates` finds, by rank.
+
+    Parameters and errors are those of `find_candidates`.
+    """
+    found = gather_protostreams(linked)
+    label = _by_rank(join_protostreams(found, [one.patch for one in linked], config), found)
+    n = int(label.max(initial=-1)) + 1
+    on_line = np.isin(found.owner, _best_of_patch(label, found))
+    candidate, star = label[found.owner[on_line]], found.source_id[on_line]
+    order = np.argsort(candidate, kind="stable")
+    begin = np.searchsorted(candidate[order], np.arange(n))
+    return [np.unique(stars) for stars in np.split(star[order], begin)[1:]]
 
 
 def candidate_names(ra: Floats, dec: Floats, pmra: Floats, pmdec: Floats) -> list[str]:

@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 from astropy.table import Column, Table
 
-from viamachinae.inspect.comparison import line_stars, shared_counts
+from viamachinae.inspect.comparison import line_stars, rows_by_name
 from viamachinae.link.candidates import Candidates
-from viamachinae.link.hough import Floats
+from viamachinae.link.hough import Floats, Ints
+from viamachinae.link.protostreams import shared_stars
 
 MEANING = "Share of the trainings in which it returns; NaN where there was but one"
 
@@ -36,7 +37,7 @@ def scores_of(scores: pa.Table, retraining: int | None) -> pa.Table:
     return scores.set_column(scores.column_names.index("log_ratio"), "log_ratio", own)
 
 
-def consistency(found: Candidates, again: Sequence[Candidates], min_shared: float) -> Floats:
+def consistency(found: Candidates, again: Sequence[Sequence[Ints]], min_shared: float) -> Floats:
     """Share of the trainings in which each candidate returns.
 
     It returns where a candidate of that training shares with it more than a given share of the
@@ -46,8 +47,8 @@ def consistency(found: Candidates, again: Sequence[Candidates], min_shared: floa
     ----------
     found : Candidates
         By the scores of all trainings.
-    again : sequence of Candidates
-        By those of each.
+    again : sequence of sequences of int64 arrays
+        The line stars of the candidates by those of each; see `candidates.candidate_line_stars`.
     min_shared : float
         0 to 1.
 
@@ -60,15 +61,18 @@ def consistency(found: Candidates, again: Sequence[Candidates], min_shared: floa
     if not again:
         return np.full(len(own), np.nan)
     returns = np.zeros(len(own))
-    for one in again:
-        other = line_stars(one.candidates, one.members)
-        smaller = np.minimum.outer([len(stars) for stars in own], [len(stars) for stars in other])
-        returns += (shared_counts(own, other) > min_shared * smaller).any(axis=1)
+    for other in again:
+        both = [*own, *other]
+        first, second, shared = shared_stars(both)
+        size = np.array([len(stars) for stars in both], dtype=np.int64)
+        enough = shared > min_shared * np.minimum(size[first], size[second])
+        across = (first < len(own)) & (second >= len(own))
+        returns[np.unique(first[enough & across])] += 1
     return returns / len(again)
 
 
 def with_consistency(
-    found: Candidates, again: Sequence[Candidates], min_shared: float
+    found: Candidates, again: Sequence[Sequence[Ints]], min_shared: float
 ) -> Candidates:
     """The candidates with the column ``consistency``, ranked by sigma times it.
 
@@ -81,10 +85,10 @@ def with_consistency(
     candidates = found.candidates[order]
     candidates["rank"] = np.arange(1, len(order) + 1)
     candidates["consistency"] = Column(share[order], description=MEANING)
-    place = {str(name): row for row, name in enumerate(candidates["candidate"])}
-    return Candidates(candidates, _in_order(found.members, place), _in_order(found.lineage, place))
+    members, lineage = (_in_order(one, candidates) for one in (found.members, found.lineage))
+    return Candidates(candidates, members, lineage)
 
 
-def _in_order(table: Table, place: dict[str, int]) -> Table:
-    rows = np.array([place[str(name)] for name in table["candidate"]], dtype=np.int64)
-    return table[np.argsort(rows, kind="stable")]
+def _in_order(table: Table, candidates: Table) -> Table:
+    rows = rows_by_name(candidates["candidate"], table["candidate"])
+    return table[np.concatenate([np.empty(0, dtype=np.int64), *rows])]

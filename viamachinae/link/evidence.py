@@ -10,10 +10,12 @@ from astropy.table import Column, Table
 
 from viamachinae.catalog.known import known_objects
 from viamachinae.config import LinkConfig
+from viamachinae.inspect.comparison import rows_by_name
 from viamachinae.link.candidates import Candidates
 from viamachinae.link.clumps import densest_share
 from viamachinae.link.crossmatch import NEW, LineStars, crossmatch
 from viamachinae.link.hough import Floats, Ints
+from viamachinae.link.members import INTRINSIC
 from viamachinae.link.ridge import fit_ridge
 from viamachinae.score.seeds import seed_sequence
 from viamachinae.sky import direction
@@ -28,6 +30,7 @@ EVIDENCE: dict[str, tuple[type, u.UnitBase | None, str]] = {
     "match_share": (np.float64, None, "Share of the line stars at it"),
     "match_n_shared": (np.float64, None, "Line stars among its members; NaN without a list"),
     "f_dim": (np.float64, None, "Share of the line stars fainter than link.candidates.dim_mag"),
+    "bright": (np.bool_, None, "Whether that share is link.candidates.min_dim_share or less"),
     "clump_share": (np.float64, None, "Largest share of the line stars in one small disc"),
     "clump": (np.bool_, None, "Whether that share is the one of a clump"),
     "distance_kpc": (np.float64, u.kpc, "Distance at which an old ridge line fits best"),
@@ -53,9 +56,9 @@ def evidence(
     """
     table = found.candidates.copy()
     rows = []
-    for name in table["candidate"]:
-        stars = found.members[found.members["candidate"] == name]
-        rows.append(_of_one(str(name), stars, config, seed, members or {}))
+    names = list(map(str, table["candidate"]))
+    for name, own in zip(names, rows_by_name(names, found.members["candidate"]), strict=True):
+        rows.append(_of_one(name, found.members[own], config, seed, members or {}))
     for name, (dtype, unit, text) in EVIDENCE.items():
         values = [row[name] for row in rows]
         table[name] = Column(values, dtype=dtype, unit=unit, description=text)
@@ -66,7 +69,9 @@ def _of_one(
     name: str, stars: Table, config: LinkConfig, seed: int, members: Mapping[str, Ints]
 ) -> dict[str, object]:
     on_line = np.asarray(stars["on_line"], dtype=np.bool_)
-    g_mag, bp_rp = _values(stars, "phot_g_mean_mag"), _values(stars, "bp_rp")
+    free = set(INTRINSIC) <= set(stars.colnames)
+    bands = ("mag", "colour") if free else ("phot_g_mean_mag", "bp_rp")
+    g_mag, bp_rp = (_values(stars, band) for band in bands)
     line = LineStars(
         np.asarray(stars["source_id"], dtype=np.int64)[on_line],
         *(_values(stars, key)[on_line] for key in ("ra", "dec", "pmra", "pmdec")),
@@ -75,6 +80,7 @@ def _of_one(
     chord = 2 * np.sin(np.radians(config.clumps.radius_deg) / 2)
     share = densest_share(direction(line.ra, line.dec), chord)
     rng = np.random.default_rng(seed_sequence(seed, "ridge", name))
+    dim = dim_share(g_mag[on_line], config.candidates.dim_mag)
     fit = fit_ridge(g_mag, bp_rp, on_line, config.ridge, rng)
     return {
         "match": match.match,
@@ -83,7 +89,8 @@ def _of_one(
         "match_pm_difference": match.pm_difference,
         "match_share": match.share,
         "match_n_shared": match.n_shared,
-        "f_dim": dim_share(g_mag[on_line], config.candidates.dim_mag),
+        "f_dim": dim,
+        "bright": dim <= config.candidates.min_dim_share,
         "clump_share": share,
         "clump": share > config.clumps.max_share,
         "distance_kpc": fit.distance_kpc,

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viamachinae.config import LineConfig
-from viamachinae.errors import BadInputError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -69,7 +68,7 @@ class HoughPlane:
     def shape(self) -> tuple[int, int]:
         """Number of box centres in theta and in r."""
         inside = int(np.ceil(2 * self.radius_deg / self.config.r_cell_deg - 1e-9))
-        return round(180 / self.config.theta_cell_deg), inside + 2 * (self.config.box[1] // 2)
+        return self.config.n_theta, inside + 2 * (self.config.box[1] // 2)
 
     @cached_property
     def theta_deg(self) -> Floats:
@@ -108,24 +107,8 @@ class HoughPlane:
 
 @lru_cache(maxsize=16)
 def hough_plane(config: LineConfig, radius_deg: float) -> HoughPlane:
-    """The Hough plane of a disc of `radius_deg`, checked, with its areas kept between calls.
-
-    Raises
-    ------
-    BadInputError
-        If box, lattice or core have no middle, or do not fit into each other or into the plane.
-    """
-    if any(side < 1 or side % 2 == 0 for side in (*config.box, config.lattice, config.core)):
-        raise BadInputError("link.lines: box, lattice and core must be odd and positive")
-    if config.core >= config.lattice:
-        raise BadInputError("link.lines.core must be smaller than link.lines.lattice")
-    plane = HoughPlane(config, radius_deg)
-    if config.lattice * config.box[0] > plane.shape[0]:
-        raise BadInputError(
-            "link.lines: lattice times box turns by more than 180 deg; "
-            "make theta_cell_deg, box or lattice smaller"
-        )
-    return plane
+    """The Hough plane of a disc of `radius_deg`, with its areas kept between calls."""
+    return HoughPlane(config, radius_deg)
 
 
 def hough_curves(plane: HoughPlane, x: Floats, y: Floats) -> HoughCurves:

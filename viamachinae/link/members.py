@@ -21,6 +21,11 @@ STAR_UNITS: dict[str, u.UnitBase] = {
     "phot_g_mean_mag": u.mag,
     "bp_rp": u.mag,
 }
+# Beside these where the stars of all patches have them: free of extinction.
+INTRINSIC = {
+    "colour": "Gaia colour BP - RP, free of extinction",
+    "mag": "Gaia G magnitude, free of extinction",
+}
 MEMBERSHIP = "Probability to belong to the stream, by place across its line and proper motion"
 
 
@@ -36,7 +41,7 @@ class Members(NamedTuple):
     log_ratio : float64
         The largest in the candidate's ROIs.
     star : dict of str to float64
-        The columns of `STAR_UNITS`.
+        The columns of `STAR_UNITS`, and those of `INTRINSIC` where there are such.
     """
 
     candidate: Ints
@@ -63,9 +68,13 @@ def gather_members(
         The protostreams whose line stars are on the line.
     """
     none = np.empty(0, dtype=np.int64)
-    columns = dict.fromkeys(STAR_UNITS, np.empty(0))
-    parts = [Members(none, none, none.astype(np.bool_), np.empty(0), columns)]
-    parts += [_in_patch(one, i, found, label, best) for i, one in enumerate(linked)]
+    names = list(STAR_UNITS)
+    if linked and all(set(INTRINSIC) <= set(one.stars.colnames) for one in linked):
+        names += INTRINSIC
+    parts = [
+        Members(none, none, none.astype(np.bool_), np.empty(0), dict.fromkeys(names, np.empty(0)))
+    ]
+    parts += [_in_patch(one, i, found, label, best, names) for i, one in enumerate(linked)]
     candidate = np.concatenate([part.candidate for part in parts])
     source_id = np.concatenate([part.source_id for part in parts])
     order = np.lexsort((source_id, candidate))
@@ -76,12 +85,17 @@ def gather_members(
     np.logical_or.at(on_line, group, np.concatenate([part.on_line for part in parts])[order])
     log_ratio = np.full(len(first), -np.inf)
     np.maximum.at(log_ratio, group, np.concatenate([part.log_ratio for part in parts])[order])
-    star = {name: np.concatenate([p.star[name] for p in parts])[first] for name in STAR_UNITS}
+    star = {name: np.concatenate([p.star[name] for p in parts])[first] for name in names}
     return Members(candidate[first], source_id[first], on_line, log_ratio, star)
 
 
 def _in_patch(
-    one: LinkedPatch, position: int, found: Protostreams, label: Ints, best: Ints
+    one: LinkedPatch,
+    position: int,
+    found: Protostreams,
+    label: Ints,
+    best: Ints,
+    names: Sequence[str],
 ) -> Members:
     """The entries of all lists of a patch's protoclusters; stars may come more than once."""
     entries = star_entries(one.protoclusters)
@@ -92,7 +106,7 @@ def _in_patch(
         entries.source_id,
         entries.on_line & np.isin(entries.protocluster, of_line),
         entries.log_ratio,
-        {name: np.asarray(one.stars[name], dtype=np.float64)[row] for name in STAR_UNITS},
+        {name: np.asarray(one.stars[name], dtype=np.float64)[row] for name in names},
     )
 
 
@@ -113,4 +127,6 @@ def member_table(members: Members, names: Sequence[str], membership: Floats) -> 
         "on_line": members.on_line,
         "membership": membership,
     }
-    return Table(columns, units=STAR_UNITS, descriptions={"membership": MEMBERSHIP})
+    units = {name: STAR_UNITS.get(name, u.mag) for name in members.star}
+    texts = {name: text for name, text in INTRINSIC.items() if name in members.star}
+    return Table(columns, units=units, descriptions={"membership": MEMBERSHIP, **texts})

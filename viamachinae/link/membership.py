@@ -81,10 +81,10 @@ def memberships(
     float64 array of shape (n_lines, n_stars)
         NaN where no star is, and where a line has too few stars for a fit.
     """
-    where = r_deg[:, None] + stars.offset_deg
-    chord = 2 * np.sqrt(np.maximum(radius_deg**2 - where**2, 0))
-    with np.errstate(divide="ignore"):
-        even = np.log(chord / (np.pi * radius_deg**2))
+    # The flat frame reaches a little beyond the disc's radius: no star is where there is no chord.
+    where = np.minimum(np.abs(r_deg[:, None] + stars.offset_deg), radius_deg - LEAST_WIDTH)
+    chord = 2 * np.sqrt(radius_deg**2 - where**2)
+    even = np.log(chord / (np.pi * radius_deg**2))
     belongs = np.where(stars.on_line, *AT_FIRST)
     n_on = np.count_nonzero(stars.on_line & stars.present, axis=1)
     enough = (np.count_nonzero(stars.present, axis=1) >= MIN_STARS) & (n_on >= MIN_STARS / 2)
@@ -132,7 +132,7 @@ def candidate_memberships(
         The candidate of each protostream, and the protostreams whose lines are taken.
     members : Members
     max_width_deg : float
-        Of `membership`.
+        Of `memberships`.
 
     Returns
     -------

@@ -14,7 +14,7 @@ from viamachinae.link.hough import Floats, Ints
 from viamachinae.sky import FramePositions
 
 # In a uniform disc of 100 stars the most significant line stays below this in 99 % (ours).
-MAX_SIGMA = 4.4
+MAX_SIGMA = 4.8
 
 
 def roi_sizes(region_of_row: Floats, other_pm: Floats, lines: pa.Table, config: RoiConfig) -> Ints:

@@ -42,7 +42,8 @@ class LinkedPatch:
         Of `protoclusters.PROTOCLUSTERS_SCHEMA`.
     stars : astropy.table.Table
         At least the stars of its protoclusters: source_id (int64), ra, dec (deg), pmra, pmdec
-        (mas/yr), phot_g_mean_mag, bp_rp (mag).
+        (mas/yr), phot_g_mean_mag, bp_rp (mag, as observed); colour, mag, the same free of
+        extinction, where the scan took it off.
     """
 
     patch: Patch

@@ -9,15 +9,14 @@ from pathlib import Path
 from viamachinae.config import ScanConfig
 from viamachinae.disk import remove_leftovers
 from viamachinae.errors import BadInputError
-from viamachinae.pipeline.estimate import estimated_bytes, warn_after, warn_before
 from viamachinae.pipeline.events import Event, Watcher, unwatched
 from viamachinae.pipeline.extent import WHOLE, Extent, recorded
 from viamachinae.pipeline.patch import patch as run_patch
 from viamachinae.pipeline.sources import input_fingerprint, open_source
+from viamachinae.pipeline.status import patch_records
 from viamachinae.pipeline.workers import work_through
 from viamachinae.sky import tile
-from viamachinae.store.files import write_json
-from viamachinae.store.records import SETTLED, Record, provenance, write_record
+from viamachinae.store.records import SETTLED, Record, provenance, read_record, write_record
 from viamachinae.store.run import RunFolder
 
 
@@ -36,16 +35,21 @@ def batch(
 
     Parameters
     ----------
+    config : ScanConfig
     out : Path
         The run folder.
     patches : sequence of str
         Ids.
+    extent : Extent
+        The stages to run; by default all.
     workers : int
         Patches at once.
     apart : bool
         Each patch in a process of its own, whose death costs one patch.
     fail_fast : bool
         Start no further patch after the first that failed.
+    watch : callable
+        Is told how the stages fare.
 
     Returns
     -------
@@ -64,54 +68,37 @@ def batch(
                 f"{patch}: is no patch of this tiling; `viamachinae plan` lists the ids it holds"
             )
         remove_leftovers(RunFolder(out).patch(patch))
+    run = RunFolder(out)
+    before = [record for patch in patches for record in patch_records(config, run, patch)]
     reads = "preprocess" in extent.stages
     fingerprint = input_fingerprint(config, open_source(config)) if reads else ""
     job = functools.partial(_job, config, out, extent, fingerprint)
-    mourn = functools.partial(_mourn, config, RunFolder(out), extent)
+    mourn = functools.partial(_mourn, config, run, extent, before)
     return work_through(job, patches, min(workers, len(patches)), watch, mourn, fail_fast, apart)
-
-
-def write_done(path: Path, extent: Extent, records: dict[str, list[Record]]) -> bool:
-    """Write a file that says that nothing is left to do, if that is so.
-
-    A workflow takes it as the output of a rule: it comes from the done-records alone.
-
-    Returns
-    -------
-    bool
-        Whether every stage has ended and would end the same way again.
-    """
-    ended = [record for one in records.values() for record in one]
-    if any(record.outcome not in SETTLED for record in ended):
-        return False
-    content = {
-        "stages": extent.stages,
-        "patches": {
-            patch: {f"{r.scan or 'all'}/{r.stage}": r.outcome for r in one}
-            for patch, one in records.items()
-        },
-    }
-    write_json(path, content)
-    return True
 
 
 def _job(
     config: ScanConfig, out: Path, extent: Extent, fingerprint: str, patch: str, watch: Watcher
 ) -> list[Record]:
-    estimate = estimated_bytes(RunFolder(out), patch)
-    warn_before(patch, estimate)
-    records = run_patch(config, out, patch, extent, watch=watch, fingerprint=fingerprint)
-    warn_after(patch, estimate, records)
-    return records
+    # The folder alone tells that the patch was begun, should its process leave no record.
+    RunFolder(out).patch(patch).mkdir(parents=True, exist_ok=True)
+    return run_patch(config, out, patch, extent, watch=watch, fingerprint=fingerprint)
 
 
 def _mourn(
-    config: ScanConfig, run: RunFolder, extent: Extent, patch: str, last: Event | None, cause: str
+    config: ScanConfig,
+    run: RunFolder,
+    extent: Extent,
+    before: Sequence[Record],
+    patch: str,
+    last: Event | None,
+    cause: str,
 ) -> list[Record]:
     """Record the stage in which the process of a patch died.
 
     That is the stage of its last event unless this had ended: then the next, or none. A stage
-    that ended, in this job or in one before it, keeps its record.
+    that ended, in this job or in one before it, keeps its record; so does the stage itself where
+    it is not of those `before`: another process, at work on the same, has ended it.
     """
     places = extent.places(config)
     at = 0
@@ -134,5 +121,8 @@ def _mourn(
         outputs={},
         provenance=provenance(),
     )
-    write_record(run.record(stage, patch, scan), record)
+    path = run.record(stage, patch, scan)
+    there = read_record(path)
+    if there is None or there.outcome not in SETTLED or there in before:
+        write_record(path, record)
     return [*records, record]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import time
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from viamachinae.disk import atomic
+from viamachinae.disk import FULL_DISK, atomic
 from viamachinae.flows.checkpoint import load_checkpoint, save_checkpoint
 from viamachinae.pipeline.stopping import asked, end_if_asked
 
@@ -53,7 +52,7 @@ class Checkpoints:
             with atomic(self.folder / f"{number:06d}.safetensors") as temporary:
                 save_checkpoint(temporary, tensors, {"key": self.key, **header})
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in FULL_DISK:
                 raise
             logger.warning("%s: no space left for a checkpoint; going on", self.folder)
         for old in self._files()[:-KEPT]:

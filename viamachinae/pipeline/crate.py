@@ -15,7 +15,7 @@ from viamachinae.store.run import RunFolder
 
 SPECIFICATION = "https://w3id.org/ro/crate/1.1"
 METADATA = "ro-crate-metadata.json"
-HOME = "https://pypi.org/project/viamachinae/"
+SOFTWARE = "#viamachinae"
 
 Entity = dict[str, Any]
 
@@ -76,10 +76,9 @@ def _file(out: Path, name: str, digest: str | None) -> Entity:
 def _software(records: list[Record]) -> Entity:
     versions = sorted({r.provenance.get("viamachinae", "") for r in records} - {""})
     return {
-        "@id": HOME,
+        "@id": SOFTWARE,
         "@type": "SoftwareApplication",
         "name": "viamachinae",
-        "url": HOME,
         "version": ", ".join(versions) or viamachinae.__version__,
     }
 
@@ -96,7 +95,7 @@ def _action(record: Record, files: dict[str, str]) -> Entity:
             "@id": f"http://schema.org/{'CompletedActionStatus' if good else 'FailedActionStatus'}"
         },
         "endTime": record.provenance.get("ended", ""),
-        "instrument": {"@id": HOME},
+        "instrument": {"@id": SOFTWARE},
         "object": [{"@id": name} for name in record.inputs if name in files],
         "result": [{"@id": name} for name in record.outputs],
     }

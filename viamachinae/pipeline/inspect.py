@@ -27,7 +27,7 @@ from viamachinae.options import read_config, to_yaml
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.line_views import half_width_deg
 from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
-from viamachinae.pipeline.status import outcome_of, patch_records
+from viamachinae.pipeline.status import outcome_of, patch_records, reason_of, write_status
 from viamachinae.pipeline.vetting import read_vetting
 from viamachinae.pipeline.views import Seen, gather_views
 from viamachinae.preprocess.photometry import photometric_names
@@ -45,7 +45,14 @@ from viamachinae.store.run import RunFolder
 
 logger = logging.getLogger("viamachinae.pipeline")
 
-INSPECT = Stage("inspect", ("inspect", "sky"), lambda config: config.model_dump(mode="json"))
+INSPECT = Stage(
+    "inspect",
+    (
+        *("inspect", "link", "sky", "dust", "catalog", "preprocess", "flows", "score"),
+        *("pipeline/inspect", "pipeline/views", "pipeline/line_views", "pipeline/references"),
+    ),
+    lambda config: config.model_dump(mode="json"),
+)
 
 
 def inspect(out: Path, watch: Watcher = unwatched) -> Record:
@@ -63,7 +70,9 @@ def inspect(out: Path, watch: Watcher = unwatched) -> Record:
     config = read_config(run.config)
     patches = tile(config.sky)
     records = {patch.id: patch_records(config, run, patch.id) for patch in patches}
-    return write_report(config, run, patches, records, linked, watch)
+    record = write_report(config, run, patches, records, linked, watch)
+    write_status(config, out)
+    return record
 
 
 def write_report(
@@ -233,8 +242,8 @@ def _source(config: ScanConfig) -> str:
 
 
 def _patch_record(run: RunFolder, patch: Patch, records: list[Record]) -> PatchRecord:
-    outcome = outcome_of(records)
-    reason = next((record.reason for record in records if record.outcome == outcome), "")
     stars = run.stars(patch.id)
-    n_stars = count_rows(stars) if outcome != "no_work" and stars.is_file() else None
-    return PatchRecord(patch, outcome, reason, n_stars, sum(record.seconds for record in records))
+    taken = any((one.stage, one.outcome) == ("preprocess", "done") for one in records)
+    n_stars = count_rows(stars) if taken and stars.is_file() else None
+    seconds = sum(record.seconds for record in records)
+    return PatchRecord(patch, outcome_of(records), reason_of(records), n_stars, seconds)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from itertools import chain
 from pathlib import Path
 
+from viamachinae import __version__
 from viamachinae.config import ScanConfig
 from viamachinae.inspect.exports import candidates_ecsv, members_parquet
-from viamachinae.link.candidates import find_candidates
+from viamachinae.link.candidates import candidate_line_stars, find_candidates
 from viamachinae.link.consistency import with_consistency
 from viamachinae.link.evidence import evidence
 from viamachinae.pipeline.calibrate import calibrate
+from viamachinae.pipeline.configs import config_hash
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.inspect import write_report
-from viamachinae.pipeline.linked import linked_patch
+from viamachinae.pipeline.linked import linked_trainings
 from viamachinae.pipeline.null_skies import NullSky, null_records, standing_nulls
 from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
 from viamachinae.pipeline.stages import ABOVE_PATCHES, single_trainings
@@ -26,13 +28,20 @@ from viamachinae.store.files import (
     write_table,
     write_text,
 )
-from viamachinae.store.records import Record
+from viamachinae.store.records import Record, code_hash
 from viamachinae.store.run import RunFolder
 from viamachinae.validate.orbit import add_orbits
 
 LINK = Stage(
     "link",
-    ("link", "sky", "catalog", "validate/calibration", "validate/orbit"),
+    (
+        *("link", "sky", "dust", "catalog", "score/features", "score/seeds"),
+        *("validate/calibration", "validate/nulls", "validate/orbit"),
+        *("simulate/kinematics", "simulate/tracks"),
+        *("inspect/comparison", "inspect/exports", "inspect/formats"),
+        *("inspect/projection", "inspect/track"),
+        *("pipeline/calibrate", "pipeline/link", "pipeline/linked"),
+    ),
     lambda config: [
         config.link.model_dump(mode="json", include=ABOVE_PATCHES | {"clumps"}),
         config.seed,
@@ -40,7 +49,9 @@ LINK = Stage(
 )
 
 
-def link(config: ScanConfig, out: Path, watch: Watcher = unwatched) -> list[Record]:
+def link(
+    config: ScanConfig, out: Path, watch: Watcher = unwatched, *, report: bool = True
+) -> list[Record]:
     """Link the patches that are done into candidates and members, and write the report.
 
     Null skies that lie in the folder calibrate the candidates.
@@ -49,6 +60,8 @@ def link(config: ScanConfig, out: Path, watch: Watcher = unwatched) -> list[Reco
     ----------
     out : Path
         The run folder.
+    report : bool
+        Without it the report is left to `inspect`.
 
     Returns
     -------
@@ -60,6 +73,8 @@ def link(config: ScanConfig, out: Path, watch: Watcher = unwatched) -> list[Reco
     records = {patch.id: patch_records(config, run, patch.id) for patch in patches}
     skies = standing_nulls(config, run, chain.from_iterable(records.values()))
     linked = _link(config, run, patches, records, skies, watch)
+    if not report:
+        return [linked]
     return [linked, write_report(config, run, patches, records, linked, watch)]
 
 
@@ -94,6 +109,13 @@ def _link(
     return run_task(Task(LINK, run, config, upstream, outputs, do, outer=outer), watch)
 
 
+def _about(config: ScanConfig) -> dict[str, str]:
+    """What a list of members that was copied away says of the run that it comes from."""
+    about = {"version": __version__, "run": config.name, "config": config_hash(config)}
+    about["code"] = code_hash(LINK.rooms)
+    return {f"viamachinae.{name}": text for name, text in about.items()}
+
+
 def _write(
     config: ScanConfig,
     run: RunFolder,
@@ -102,17 +124,16 @@ def _write(
     advance: Advance,
 ) -> None:
     """Write candidates, members, lineage and what null skies say, of patches with lines."""
-    linked = []
+    trainings = [None, *single_trainings(config)]
+    read = []
     for done, patch in enumerate(patches):
-        linked.append(linked_patch(run, patch))
+        read.append(linked_trainings(run, patch, trainings))
         advance(done + 1, len(patches))
-    found = find_candidates(linked, config.link.candidates)
-    again = (
-        find_candidates([linked_patch(run, one, n) for one in patches], config.link.candidates)
-        for n in single_trainings(config)
-    )
-    found = with_consistency(found, list(again), config.link.candidates.min_shared)
-    write_bytes(run.members, members_parquet(found.members))
+    linked, *alone = ([one[n] for one in read] for n in range(len(trainings)))
+    options = config.link.candidates
+    again = [candidate_line_stars(one, options) for one in alone]
+    found = with_consistency(find_candidates(linked, options), again, options.min_shared)
+    write_bytes(run.members, members_parquet(found.members, _about(config)))
     write_table(run.lineage, found.lineage)
     table = evidence(found, config.link, config.seed)
     if config.link.orbits.n_candidates:

@@ -1,4 +1,4 @@
-"""How much memory a stage took at most, of the machine and of the GPU."""
+"""How much memory can be had, and how much a stage took at most, of the machine and of the GPU."""
 
 from __future__ import annotations
 
@@ -11,6 +11,45 @@ import torch
 
 _RESET = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
+
+
+def free_bytes(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Memory that this process can still have; None where the system does not tell.
+
+    That is what the kernel can give, caches included, or what is left of the limit of a control
+    group (version 2) that it is in, as of a container or of a job on a cluster.
+    """
+    try:
+        lines = (proc / "meminfo").read_text().splitlines()
+        available = next(line for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return None
+    free = int(available.split()[1]) * 1024
+    for group in _groups(proc, cgroups):
+        # A group without a limit says "max", the outermost one has none.
+        with contextlib.suppress(OSError, ValueError):
+            free = min(free, _left(group))
+    return free
+
+
+def _groups(proc: Path, cgroups: Path) -> list[Path]:
+    """The folders of the control group of this process, and of those around it."""
+    try:
+        lines = (proc / "self" / "cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    own = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), "/")
+    path = cgroups / own.lstrip("/")
+    return [path, *(up for up in path.parents if up.is_relative_to(cgroups))]
+
+
+def _left(group: Path) -> int:
+    """What is left of a group's limit; its caches of files can be given up."""
+    limit = int((group / "memory.max").read_text())
+    used = int((group / "memory.current").read_text())
+    words = (line.split() for line in (group / "memory.stat").read_text().splitlines())
+    cached = next((int(value) for name, value in words if name == "inactive_file"), 0)
+    return max(limit - used + cached, 0)
 
 
 class PeakMemory:

@@ -31,7 +31,7 @@ logger = logging.getLogger("viamachinae.pipeline")
 # What decides the candidates of a null sky beside its patches: the cuts of the scan.
 NULL = Stage(
     "null",
-    ("link", "sky"),
+    ("link", "sky", "dust", "catalog", "inspect/comparison", "score/features", "score/seeds"),
     lambda config: [
         config.link.candidates.model_dump(mode="json"),
         config.link.protostreams.model_dump(mode="json"),

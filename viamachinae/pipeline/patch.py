@@ -19,6 +19,7 @@ from viamachinae.link.protoclusters import find_protoclusters
 from viamachinae.link.roi import regions_of_interest
 from viamachinae.link.unsearched import unsearched
 from viamachinae.pipeline.checkpoints import Checkpoints
+from viamachinae.pipeline.estimate import Foreseen
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.extent import WHOLE, Extent, recorded
 from viamachinae.pipeline.sources import input_fingerprint, open_source
@@ -64,6 +65,7 @@ class _Work:
     config: ScanConfig
     patch: Patch
     watch: Watcher
+    memory: Foreseen
 
 
 def patch(
@@ -79,10 +81,15 @@ def patch(
 
     Parameters
     ----------
+    config : ScanConfig
     out : Path
         The run folder.
+    patch_id : str
+        As in the tiling.
     extent : Extent
         The stages to run; by default all.
+    watch : callable
+        Is told how the stages fare.
     fingerprint : str, optional
         What `input_fingerprint` gives, where the caller knows it already.
 
@@ -101,9 +108,12 @@ def patch(
         raise BadInputError(
             f"{patch_id}: is no patch of this tiling; `viamachinae plan` lists the ids it holds"
         )
-    work = _Work(RunFolder(out), config, known[patch_id], watch)
+    run = RunFolder(out)
+    work = _Work(run, config, known[patch_id], watch, Foreseen(config, run, patch_id))
     with one_thread():
-        return _through_stages(work, extent, fingerprint)
+        records = _through_stages(work, extent, fingerprint)
+    work.memory.warn_after(records)
+    return records
 
 
 def _through_stages(work: _Work, extent: Extent, fingerprint: str | None) -> list[Record]:
@@ -163,6 +173,7 @@ def _train(work: _Work, scan: Scan, prepared: Record) -> Record:
         if not regions:
             found = all_regions(condition[:, 0], scan, config.regions)
             return "no_work", why_none(found, config.regions)
+        work.memory.training(len(table), len(regions))
         stars = PatchStars.prepare(
             x,
             condition,

@@ -12,11 +12,12 @@ import numpy as np
 from astropy.table import Table
 
 from viamachinae.catalog.release import RELEASES
-from viamachinae.config import RegionsConfig, Scan, ScanConfig, TrainConfig
+from viamachinae.config import RegionsConfig, Scan, ScanConfig
 from viamachinae.errors import BadInputError
+from viamachinae.pipeline.estimate import MEMORY_FIXED, memory_bytes
 from viamachinae.pipeline.sources import checked_source, open_source
 from viamachinae.pipeline.stages import single_trainings
-from viamachinae.pipeline.trial import Trial, run_trial
+from viamachinae.pipeline.trial import Trial, learning, run_trial
 from viamachinae.preprocess.patch import needed_columns, preprocess
 from viamachinae.query.archive import ArchiveSource
 from viamachinae.query.disc import Disc
@@ -34,11 +35,6 @@ REMOTE = frozenset({"archive"})
 # region in scores.parquet, there for each training where there are several, and of all lines and
 # protoclusters of a region.
 DISK_PER_STAR, DISK_PER_SCORE, DISK_PER_RATIO, DISK_PER_REGION = 110, 30, 8, 5_000
-
-# Main memory, measured on simulated patches of 48 000, 403 000 and 2 015 000 stars: Python and its
-# libraries, and bytes a star while stars are taken and while flows train.
-MEMORY_FIXED = 500e6
-MEMORY_PER_STAR_TAKEN, MEMORY_PER_STAR_TRAINED = 530, 400
 
 # Seconds that a patch takes to start a process, and a signal region to have its lines found, on
 # one core: measured on the demo, rounded up (ours).
@@ -117,8 +113,8 @@ def plan(config: ScanConfig) -> list[PatchPlan]:
     """Plan a scan without running it.
 
     At most about `SAMPLE` stars at the middle of each patch stand for all of it; the speed of
-    training and scoring is measured in a trial of a few seconds, with the configured flows and
-    engine.
+    training and scoring is measured in a trial of a few seconds, with the configured method, flows
+    and engine.
 
     Raises
     ------
@@ -152,9 +148,10 @@ class _Sample:
 
 
 class _Work(NamedTuple):
-    """Signal regions of a scan, and stars to score, summed over the regions."""
+    """Signal regions of a scan; stars in them and those to score, summed over the regions."""
 
     n_regions: int
+    n_inside: int
     n_scores: int
 
 
@@ -164,60 +161,60 @@ def _plan_patch(config: ScanConfig, source: Source, patch: Patch, trial: Trial) 
     if sample is None or not len(sample.stars):
         return PatchPlan(n_stars, 0, 0, SECONDS_PER_PATCH, round(MEMORY_FIXED), 0, 0, patch)
     scans = [_work(sample, scan, config.regions) for scan in config.regions.scans]
-    n_regions, n_scores = (sum(numbers) for numbers in zip(*scans, strict=True))
-    # Every training has its two flows; lines are found by the scores of each, and of all.
+    n_regions, n_inside, n_scores = (sum(numbers) for numbers in zip(*scans, strict=True))
+    # Every training has flows of its own; lines are found by the scores of each, and of all.
     times, lists = config.train.retrainings, 1 + len(single_trainings(config))
-    n_flows, n_usable = 2 * times * n_regions, len(sample.stars) / sample.share
-    snapshots = n_flows * config.train.average_last
+    n_usable = len(sample.stars) / sample.share
+    # Stars that the flows of all regions see, each region once.
+    seen = {"sr": n_inside, "cr": n_regions * n_usable - n_inside}
+    n_seen, learned = sum(seen[one] for one in trial.densities), learning(config.score)
+    training = (
+        n_seen * config.train.epochs * trial.seconds_per_update
+        + n_inside * (learned.epochs if learned else 0) * trial.seconds_per_learning
+        + n_scores * (config.train.average_last if n_seen else 1) * trial.seconds_per_score
+    )
     seconds = (
         SECONDS_PER_PATCH
         + sample.seconds / sample.share
-        # The two flows of a region see all stars of the patch between them.
-        + times * n_regions * n_usable * config.train.epochs / trial.updates_per_second
-        + 2 * times * n_scores * config.train.average_last / trial.scores_per_second
+        + times * training
         + n_regions * SECONDS_PER_REGION * lists
     )
     disk_bytes = (
         n_usable * DISK_PER_STAR
         + n_scores * (DISK_PER_SCORE + DISK_PER_RATIO * (lists - 1))
         + n_regions * DISK_PER_REGION * lists
-        + snapshots * trial.bytes_per_snapshot
+        + times * n_regions * _trained_bytes(config.train.average_last, trial)
     )
-    most_flows = 2 * times * max(scan.n_regions for scan in scans)
+    most_trainings = times * max(one.n_regions for one in scans)
     return PatchPlan(
         n_stars,
         n_regions,
-        n_flows,
+        times * n_regions * (len(trial.densities) + (config.score.method == "r_anode")),
         seconds,
-        memory_bytes(n_stars, most_flows, trial, config.train),
+        memory_bytes(
+            n_stars,
+            trial.lanes,
+            most_trainings * _trained_bytes(config.train.average_last + 1, trial),
+        ),
         round(disk_bytes),
         n_stars * _row_bytes(config, source) if config.query.source in REMOTE else 0,
         patch,
     )
 
 
-def memory_bytes(n_stars: int, n_flows: int, trial: Trial, config: TrainConfig) -> int:
-    """Peak of a patch's main memory: ``500 MB + stars max(530 B, 400 B + 4 B lanes) + flows``.
+def _trained_bytes(snapshots: int, trial: Trial) -> int:
+    """Size of what one training of a region leaves, with so many snapshots of a flow."""
+    return len(trial.densities) * snapshots * trial.bytes_per_snapshot + trial.bytes_learned
 
-    The first term is Python with its libraries. A star costs its columns and their copies while
-    the disc is cut out and brought into the patch's frame; while flows train, its features and
-    four bytes of order in each lane. A flow costs three times its snapshots, each kept with a
-    mask of the same size and all gathered at the end, and its own state with Adam's.
 
-    Parameters
-    ----------
-    n_stars : int
-        Stars in the training disc.
-    n_flows : int
-        Flows of one scan.
-    trial : Trial
-        Size of a flow, and how many train side by side.
-    config : TrainConfig
-        How many snapshots a flow keeps.
-    """
-    per_star = max(MEMORY_PER_STAR_TAKEN, MEMORY_PER_STAR_TRAINED + 4 * trial.lanes)
-    flows = n_flows * (3 * config.average_last + 3) * trial.bytes_per_snapshot
-    return round(MEMORY_FIXED + n_stars * per_star + flows)
+def not_estimated(config: ScanConfig) -> list[str]:
+    """What a scan takes that its plan leaves out, in words."""
+    if config.score.method == "anode":
+        return []
+    return [
+        f"the memory of the stars that score.method {config.score.method} learns beside those of "
+        "the densities"
+    ]
 
 
 def _row_bytes(config: ScanConfig, source: Source) -> int:
@@ -254,4 +251,5 @@ def _work(sample: _Sample, scan: Scan, config: RegionsConfig) -> _Work:
     pm, fiducial = np.asarray(sample.stars[scan]), np.asarray(sample.stars["fiducial"])
     regions = signal_regions(pm, scan, scaled)
     scored = sum(np.count_nonzero(fiducial & region.contains(pm)) for region in regions)
-    return _Work(len(regions), round(scored / sample.fiducial_share))
+    inside = sum(region.n_signal for region in regions)
+    return _Work(len(regions), round(inside / sample.share), round(scored / sample.fiducial_share))

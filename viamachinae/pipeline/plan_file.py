@@ -10,7 +10,8 @@ from viamachinae.config import ScanConfig
 from viamachinae.pipeline.configs import config_hash
 from viamachinae.pipeline.inspect import INSPECT
 from viamachinae.pipeline.link import LINK
-from viamachinae.pipeline.plan import PatchPlan, plan, total
+from viamachinae.pipeline.plan import PatchPlan, not_estimated, plan, total
+from viamachinae.pipeline.sources import input_fingerprint, open_source
 from viamachinae.pipeline.stages import LINES, PREPROCESS, SCORE, TRAIN
 from viamachinae.sky import dusty_patches
 from viamachinae.store.files import read_json, write_json
@@ -19,8 +20,9 @@ from viamachinae.store.files import read_json, write_json
 def as_json(config: ScanConfig, plans: Sequence[PatchPlan]) -> dict[str, Any]:
     """What a file says: ``patches``, those ``left_out`` with a reason, and ``total``.
 
-    Before them stand ``config`` (its hash), ``scans`` and ``keys``, which by stage say what
-    decides its results.
+    Behind them stands what is ``not_estimated``, in words; before them stand ``config`` and
+    ``source`` (hashes of the configuration and of the stars), ``scans`` and ``keys``, which by
+    stage say what else decides its results.
     """
     return {
         **_deciding(config),
@@ -32,11 +34,12 @@ def as_json(config: ScanConfig, plans: Sequence[PatchPlan]) -> dict[str, Any]:
             {"patch": patch.id, "reason": reason} for patch, reason in dusty_patches(config.sky)
         ],
         "total": total(plans).as_dict(),
+        "not_estimated": not_estimated(config),
     }
 
 
 def kept_plan(path: Path, config: ScanConfig) -> dict[str, Any]:
-    """The plan in a JSON file, made anew where it is absent or of another configuration.
+    """The plan in a JSON file, made anew where it is absent or of other options or stars.
 
     What decides the results of each stage is always that of the code at work.
     """
@@ -44,8 +47,9 @@ def kept_plan(path: Path, config: ScanConfig) -> dict[str, Any]:
         kept = read_json(path)
     except (OSError, ValueError):
         kept = {}
-    if kept.get("config") == config_hash(config):
-        found = {**kept, **_deciding(config)}
+    deciding = _deciding(config)
+    if all(kept.get(name) == deciding[name] for name in ("config", "source")):
+        found = {**kept, **deciding}
     else:
         found = as_json(config, plan(config))
     if found != kept:
@@ -57,6 +61,7 @@ def _deciding(config: ScanConfig) -> dict[str, Any]:
     stages = (PREPROCESS, TRAIN, SCORE, LINES, LINK, INSPECT)
     return {
         "config": config_hash(config),
+        "source": input_fingerprint(config, open_source(config)),
         "scans": config.regions.scans,
         "keys": {stage.name: stage.key(config) for stage in stages},
     }

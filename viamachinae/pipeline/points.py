@@ -14,8 +14,10 @@ import numpy as np
 from viamachinae.config import CentreTiling, FilesQuery, InjectedStreams, ScanConfig
 from viamachinae.pipeline.events import Event, Watcher, unwatched
 from viamachinae.pipeline.injection import as_table, injected
+from viamachinae.pipeline.link import LINK
 from viamachinae.pipeline.scan import scan
 from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
+from viamachinae.pipeline.stages import LINES, PREPROCESS, TRAIN
 from viamachinae.score.seeds import seed_sequence
 from viamachinae.sky import Patch
 from viamachinae.store.files import file_hash, read_table, write_table, write_text
@@ -42,8 +44,8 @@ def _deciding(config: ScanConfig) -> list[Any]:
 RECOVERY = Stage(
     "recovery",
     (
-        *("sky", "dust", "catalog", "query", "preprocess", "simulate", "flows", "score", "link"),
-        *("validate/footprint", "validate/injection", "validate/truth"),
+        *(room for stage in (PREPROCESS, TRAIN, LINES, LINK) for room in stage.rooms),
+        *("validate/footprint", "validate/injection", "validate/truth", "pipeline/injection"),
     ),
     _deciding,
     on_device=True,

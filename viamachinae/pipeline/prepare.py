@@ -32,15 +32,19 @@ def prepare(config: ScanConfig, out: Path) -> Source:
     source = checked_source(config)
     for patch, reason in dusty_patches(config.sky):
         logger.warning("patch %s is left out: %s", patch.id, reason)
-    run = RunFolder(out)
     remove_leftovers(out)
-    # Unchanged, the file keeps its time: a workflow looks at that.
-    if not run.config.is_file() or run.config.read_text(encoding="utf-8") != to_yaml(config):
-        write_text(run.config, to_yaml(config))
-    keep_config(run, config)
+    write_config(config, out)
+    keep_config(RunFolder(out), config)
     if isinstance(source, SimulatedSky):
-        write_table(run.truth, source.truth())
+        write_table(RunFolder(out).truth, source.truth())
     return source
+
+
+def write_config(config: ScanConfig, out: Path) -> None:
+    """Write the resolved configuration into a run folder; unchanged, the file keeps its time."""
+    path, text = RunFolder(out).config, to_yaml(config)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
 
 
 def default_workers(config: ScanConfig) -> int:

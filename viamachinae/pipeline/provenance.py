@@ -11,6 +11,7 @@ from typing import Any
 from viamachinae.config import ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.options import read_config
+from viamachinae.score.trained import load_flows
 from viamachinae.store.files import file_hash, read_json
 from viamachinae.store.records import Record, read_record
 from viamachinae.store.run import RunFolder
@@ -43,25 +44,55 @@ class Origin:
         return path.is_file() and file_hash(path) == self.record.outputs[self.file]
 
     def command(self) -> str:
-        """The command that makes it again, with ``--out`` where it is not to be in runs/NAME."""
-        kept = self.run.kept_config(self.record.provenance["config"])
+        """The command that makes it again, with ``--out`` where it is not to be in runs/NAME.
+
+        It goes to the folder that it was given in first, for paths of the configuration may be
+        relative to that.
+        """
+        made = self.record.provenance
+        kept = self.run.kept_config(made["config"])
         words = ["viamachinae", "scan", str(kept)]
         if self.record.patch is not None:
             words[1:] = ["patch", str(kept), self.record.patch, "--stage", self.record.stage]
-        return shlex.join(words)
+        there = f"cd {shlex.quote(made['folder'])} && " if "folder" in made else ""
+        return there + shlex.join(words)
 
     def rows_by_cut(self) -> dict[str, int]:
-        """Stars of the patch left after each rule; empty for what is made of many patches."""
-        patch = self.record.patch
-        if patch is None or not self.run.cutflow(patch).is_file():
-            return {}
-        rules = read_json(self.run.cutflow(patch))["rules"]
-        return {rule["rule"]: rule["n_after"] for rule in rules if rule["applied"]}
+        """Stars left after each rule, in the patch, or in all patches that were linked together.
+
+        Of the latter those that two patches share count in both.
+        """
+        total: dict[str, int] = {}
+        for patch in self._patches():
+            for rule in read_json(self.run.cutflow(patch))["rules"]:
+                if rule["applied"]:
+                    total[rule["rule"]] = total.get(rule["rule"], 0) + rule["n_after"]
+        return total
+
+    def _patches(self) -> list[str]:
+        """The patches whose stars are in it, of which a cut-flow is there."""
+        if self.record.patch is not None:
+            found = {self.record.patch}
+        else:
+            linked = read_record(self.run.record("link"))
+            parts = [Path(name).parts for name in (linked.inputs if linked else {})]
+            found = {part[1] for part in parts if part[0] == "patches"}
+        return [patch for patch in sorted(found) if self.run.cutflow(patch).is_file()]
+
+    def engine(self) -> str:
+        """The flow engine that trained the flows of the patch and scan; empty if none is there."""
+        patch, scan = self.record.patch, self.record.scan
+        if patch is None or scan is None:
+            return ""
+        try:
+            return load_flows(self.run.flows(patch, scan)).engine
+        except (OSError, ValueError):
+            return ""
 
     def as_plain(self) -> dict[str, Any]:
         """All of it, as JSON and YAML can say it."""
         record, made = self.record, self.record.provenance
-        machine = ("host", "machine", "ended", "config", "code")
+        machine = ("host", "machine", "ended", "folder", "config", "code")
         return {
             "file": self.file,
             "unchanged": self.is_unchanged,
@@ -76,6 +107,8 @@ class Origin:
                 "host": made.get("host", ""),
                 "machine": made.get("machine", ""),
                 "device": record.device,
+                "engine": self.engine(),
+                "folder": made.get("folder", ""),
                 "memory_bytes": record.memory_bytes,
             },
             "versions": {name: text for name, text in made.items() if name not in machine},
@@ -100,6 +133,12 @@ def provenance_of(path: Path) -> Origin:
     """
     path = path.resolve()
     root = next((up for up in path.parents if RunFolder(up).config.is_file()), None)
+    grid = next((up for up in path.parents if (up / "validation.yaml").is_file()), None)
+    if root is None and grid is not None:
+        raise BadInputError(
+            f"{path}: belongs to a grid of injections, of which records stand in {grid / 'points'} "
+            f"alone; `viamachinae validate {grid / 'validation.yaml'} --out {grid}` makes it again"
+        )
     if root is None:
         raise BadInputError(f"{path}: does not stand in a run folder, whose records would tell")
     run, name = RunFolder(root), path.relative_to(root).as_posix()

@@ -25,6 +25,7 @@ from viamachinae.pipeline.lists import memberships, run_candidates
 from viamachinae.pipeline.points import Point, fiducial_file, points, run_point, truth_file
 from viamachinae.pipeline.sources import checked_source, input_fingerprint
 from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task
+from viamachinae.pipeline.stages import PREPROCESS
 from viamachinae.pipeline.workers import work_through
 from viamachinae.query.source import Source
 from viamachinae.sky import Patch, tile
@@ -41,7 +42,7 @@ logger = logging.getLogger("viamachinae.pipeline")
 
 CATALOGUE = Stage(
     "catalogue",
-    ("sky", "catalog", "query", "simulate"),
+    PREPROCESS.rooms,
     lambda config: [config.sky.model_dump(mode="json"), config.preprocess.model_dump(mode="json")],
 )
 FIGURE_DPI = 150

@@ -9,14 +9,15 @@ from viamachinae.config import ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.pipeline.batch import batch
 from viamachinae.pipeline.checkpoints import Checkpoints
+from viamachinae.pipeline.done_files import forget_done
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.extent import WHOLE
 from viamachinae.pipeline.link import link
 from viamachinae.pipeline.scan import ScanResult
 from viamachinae.pipeline.stage import STAGE_NAMES, StageName, stage_places
 from viamachinae.pipeline.status import is_good, patch_records, run_config, write_status
+from viamachinae.pipeline.workflow import refuse_locked
 from viamachinae.sky import tile
-from viamachinae.store.files import read_json
 from viamachinae.store.records import GOOD
 from viamachinae.store.run import RunFolder
 
@@ -27,7 +28,8 @@ def failed_patches(config: ScanConfig, run: RunFolder) -> list[str]:
     for patch in tile(config.sky):
         records = patch_records(config, run, patch.id)
         whole = len(records) == len(stage_places(config))
-        if records and not (whole and is_good(records)):
+        # A patch whose process left no record has its folder.
+        if run.patch(patch.id).is_dir() and not (whole and is_good(records)):
             failed.append(patch.id)
     return failed
 
@@ -57,15 +59,7 @@ def forget(config: ScanConfig, run: RunFolder, patch: str, first: StageName | No
         path.with_suffix(".log").unlink(missing_ok=True)
         if stage == "train" and scan is not None and first is not None:
             Checkpoints(run.checkpoints(patch, scan), "", 0.0).clear()
-    _forget_done(run, patch, forgotten)
-
-
-def _forget_done(run: RunFolder, patch: str, stages: set[str]) -> None:
-    """Remove what tells a workflow that these stages of the patch are done."""
-    for path in run.workflow.glob("*.done"):
-        done = read_json(path)
-        if patch in done["patches"] and stages & set(done["stages"]):
-            path.unlink(missing_ok=True)
+    forget_done(run, patch, forgotten)
 
 
 def chosen(
@@ -76,9 +70,11 @@ def chosen(
     Raises
     ------
     BadInputError
-        If `out` is no run folder, the tiling lacks a patch, or nothing is asked for.
+        If `out` is no run folder or Snakemake is at work on it, the tiling lacks a patch, or
+        nothing is asked for.
     """
     config, run = run_config(out), RunFolder(out)
+    refuse_locked(out)
     known = [patch.id for patch in tile(config.sky)]
     if bool(patches) == failed:
         raise BadInputError("rerun: name patches, or give --failed")

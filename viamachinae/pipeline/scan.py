@@ -12,7 +12,7 @@ from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.link import link
 from viamachinae.pipeline.nulls import null_skies
 from viamachinae.pipeline.prepare import default_workers, prepare
-from viamachinae.pipeline.status import is_good, write_status
+from viamachinae.pipeline.status import is_good, outcome_of, reason_of, write_status
 from viamachinae.sky import tile
 from viamachinae.store.records import Record
 
@@ -33,6 +33,15 @@ class ScanResult:
         """Whether every patch ended as done or without work, and the scan after them."""
         ended = [*self.patches.values(), *self.nulls.values(), self.above]
         return all(is_good(records) for records in ended)
+
+    @property
+    def without_work(self) -> dict[str, str]:
+        """By patch in which nothing was scanned, why."""
+        return {
+            patch: reason_of(records)
+            for patch, records in self.patches.items()
+            if outcome_of(records) == "no_work"
+        }
 
 
 def scan(

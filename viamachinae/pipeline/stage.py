@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from viamachinae.config import Scan, ScanConfig
+from viamachinae.disk import FULL_DISK
 from viamachinae.errors import ArchiveError, BadInputError, UnprocessableError
 from viamachinae.pipeline.configs import keep_config
 from viamachinae.pipeline.events import Event, Watcher
@@ -33,8 +33,6 @@ STAGE_NAMES: tuple[StageName, ...] = get_args(StageName)
 
 Ending = tuple[Outcome, str]
 Advance = Callable[[float, float], None]
-
-_FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
 
 
 @dataclass(frozen=True)
@@ -173,10 +171,12 @@ def run_task(task: Task, watch: Watcher) -> Record:
 
 
 def _provenance(task: Task) -> dict[str, str]:
-    """Versions and machine, when it ended, and under which name its configuration is kept."""
+    """Versions and machine, when and in what folder, and the name of its configuration."""
     ended = datetime.now(UTC).isoformat(timespec="seconds")
     kept = keep_config(task.run, task.config)
-    return {**provenance(), "ended": ended, "config": kept, "code": code_hash(task.stage.rooms)}
+    code = code_hash(task.stage.rooms)
+    place = {"folder": str(Path.cwd()), "config": kept, "code": code}
+    return {**provenance(), "ended": ended, **place}
 
 
 def _device(task: Task) -> str:
@@ -189,7 +189,8 @@ def _inherited(upstream: Sequence[Record]) -> Ending | None:
         return None
     broken = [record for record in upstream if record.outcome != "no_work"]
     if broken:
-        return "upstream_failed", f"{broken[0].stage} ended as {broken[0].outcome}"
+        first = broken[0]
+        return "upstream_failed", f"{first.stage} ended as {first.outcome}: {first.reason}"
     return "no_work", upstream[0].reason
 
 
@@ -204,8 +205,9 @@ def _attempt(task: Task, watch: Watcher) -> Ending:
     except ArchiveError as error:
         return "failed", str(error)
     except OSError as error:
-        if error.errno in _FULL_DISK:
-            return "failed", "no space left on the disk of the run folder; free some and run again"
+        if error.errno in FULL_DISK:
+            where = error.filename or "the run folder"
+            return "failed", f"no space left on the disk of {where}; free some and run again"
         return "failed", f"{type(error).__name__}: {error}; details in {_logged(log)}"
     except Exception as error:
         # One bad patch never stops the sky: whatever it was is recorded with its traceback.
@@ -223,5 +225,5 @@ def _keep(path: Path, record: Record) -> None:
         write_record(path, record)
     except OSError as error:
         # Without room for its record a failed stage is simply not done, as a rerun finds.
-        if error.errno not in _FULL_DISK or record.outcome != "failed":
+        if error.errno not in FULL_DISK or record.outcome != "failed":
             raise

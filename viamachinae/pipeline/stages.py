@@ -31,7 +31,10 @@ def _training_options(config: ScanConfig) -> list[Any]:
 
 PREPROCESS = Stage(
     "preprocess",
-    ("sky", "dust", "catalog", "query", "preprocess", "simulate"),
+    (
+        *("sky", "dust", "catalog", "query", "preprocess", "simulate", "score/seeds"),
+        *("validate/shuffle", "validate/shuffled_sky", "pipeline/sources"),
+    ),
     lambda config: [config.sky.model_dump(mode="json"), config.preprocess.model_dump(mode="json")],
 )
 TRAIN = Stage("train", ("flows", "score"), _training_options, on_device=True)
@@ -43,7 +46,7 @@ SCORE = Stage(
 )
 LINES = Stage(
     "lines",
-    ("link",),
+    ("link", "sky", "dust", "catalog", "inspect/comparison", "score/features", "score/seeds"),
     lambda config: [
         config.link.model_dump(mode="json", exclude=ABOVE_PATCHES),
         config.sky.evaluation_radius_deg,

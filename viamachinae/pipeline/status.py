@@ -10,11 +10,16 @@ from typing import Any
 from viamachinae.config import ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.options import read_config
-from viamachinae.pipeline.stage import stage_places
+from viamachinae.pipeline.stage import STAGE_NAMES, stage_places
 from viamachinae.sky import dusty_patches, tile
 from viamachinae.store.files import write_json
 from viamachinae.store.records import GOOD, Outcome, Record, read_record, worst
 from viamachinae.store.run import RunFolder
+
+# Ends of the lines of a patch with which it is linked, or has nothing to link.
+LINKABLE: frozenset[Outcome] = GOOD | {"partial"}
+
+_ORDER: dict[str, int] = {stage: number for number, stage in enumerate(STAGE_NAMES)}
 
 
 def status(out: Path) -> list[Record]:
@@ -81,10 +86,7 @@ class Standing:
 
     def log_tail(self, lines: int = 5) -> str:
         """The last lines of the details; empty where there are none."""
-        if self.is_good or not self.log.is_file():
-            return ""
-        text = self.log.read_text(encoding="utf-8", errors="replace")
-        return "\n".join(text.splitlines()[-lines:])
+        return "" if self.is_good or not self.log.is_file() else _tail(self.log, lines)
 
     def as_row(self) -> dict[str, Any]:
         """What scripts may want to know, as JSON can say it."""
@@ -124,10 +126,51 @@ def standing(out: Path) -> list[Standing]:
     return found
 
 
+def awaited(found: Sequence[Standing]) -> list[Standing]:
+    """Those whose records may still come: none does that needs what failed."""
+    failed = [one for one in found if one.patch and one.outcome == "failed"]
+    missing = [
+        one
+        for one in found
+        if one.patch and one.record is None and not any(_stops(other, one) for other in failed)
+    ]
+    if missing or any(one.stage == "lines" and one.outcome in LINKABLE for one in found):
+        missing += [one for one in found if one.patch is None and one.record is None]
+    return missing
+
+
+def _stops(failed: Standing, other: Standing) -> bool:
+    return (
+        failed.patch == other.patch
+        and (failed.scan == other.scan or None in (failed.scan, other.scan))
+        and _ORDER[failed.stage] < _ORDER[other.stage]
+    )
+
+
+def newest_log(out: Path, lines: int = 5) -> str:
+    """Name and last lines of the log that a job of a workflow wrote last; empty without one."""
+    logs = [path for path in (RunFolder(out).workflow / "logs").glob("*.log") if path.is_file()]
+    if not logs:
+        return ""
+    newest = max(logs, key=lambda path: path.stat().st_mtime)
+    return f"{newest}:\n{_tail(newest, lines)}"
+
+
+def _tail(path: Path, lines: int) -> str:
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
 def patch_records(config: ScanConfig, run: RunFolder, patch: str) -> list[Record]:
     """Records of one patch that exist, in the order of the stages."""
     paths = [run.record(stage, patch, scan) for stage, scan in stage_places(config)]
     return [record for path in paths if (record := read_record(path)) is not None]
+
+
+def has_lines(config: ScanConfig, out: Path) -> bool:
+    """Whether some patch has come to an end that can be linked, be it without a line."""
+    run = RunFolder(out)
+    ended = (read_record(run.record("lines", patch.id)) for patch in tile(config.sky))
+    return any(record is not None and record.outcome in LINKABLE for record in ended)
 
 
 def _records(config: ScanConfig, run: RunFolder) -> list[Record]:
@@ -143,8 +186,18 @@ def _left_out(patch: str, reason: str) -> Record:
 
 
 def outcome_of(records: Sequence[Record]) -> Outcome:
-    """How the whole ended whose stages ended so."""
-    return worst([record.outcome for record in records])
+    """How the whole ended whose stages ended so.
+
+    That its stars were taken does not make a patch done in which nothing was scanned.
+    """
+    scanned = [one for one in records if (one.stage, one.outcome) != ("preprocess", "done")]
+    return worst([record.outcome for record in scanned or records])
+
+
+def reason_of(records: Sequence[Record]) -> str:
+    """Why the whole ended as it did, in the words of the first stage that ended so."""
+    outcome = outcome_of(records)
+    return next((record.reason for record in records if record.outcome == outcome), "")
 
 
 def is_good(records: Sequence[Record]) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from astropy.table import Column, Table
 
 from viamachinae.config import ArchiveQuery, ScanConfig
-from viamachinae.errors import BadInputError
+from viamachinae.errors import BadInputError, UnprocessableError
 from viamachinae.inspect.references import Reference
 from viamachinae.inspect.view import LineView
 from viamachinae.pipeline.line_views import PatchFiles, line_view, read_patch
@@ -137,7 +137,7 @@ def _add_astrometry(config: ScanConfig, patch: Patch, members: Table) -> None:
             radius_deg = min(patch.radius_deg, patch.evaluation_radius_deg + 0.001)
             stars = source.stars(patch.ra, patch.dec, radius_deg, columns)
             _add_columns(members, stars, names)
-    except BadInputError as error:
+    except (BadInputError, UnprocessableError) as error:
         logger.warning("members get neither parallaxes nor errors: %s", error)
 
 

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from astropy.table import Table
 from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
@@ -82,13 +81,6 @@ class CutFlow:
     def as_dict(self) -> dict[str, Any]:
         """For a JSON file: ``{"rules": [one mapping a rule]}``."""
         return {"rules": [asdict(row) for row in self.rows]}
-
-    def as_table(self) -> Table:
-        """One row a rule."""
-        return Table(rows=[asdict(row) for row in self.rows])
-
-    def __str__(self) -> str:
-        return "\n".join(self.as_table().pformat(max_lines=-1, max_width=-1, align="<"))
 
 
 def apply(rules: Iterable[Rule], n_stars: int, effect: Effect) -> tuple[Mask, list[CutFlowRow]]:

@@ -51,11 +51,6 @@ def feature_matrix(stars: Table, scan: Scan, features: Sequence[Feature]) -> tup
     return x, _plain(stars, scan)[:, None]
 
 
-def complete_rows(x: Array, condition: Array) -> NDArray[np.bool_]:
-    """Which stars have every feature and the condition: those that flows can be trained on."""
-    return np.asarray(np.isfinite(x).all(axis=1) & np.isfinite(condition).all(axis=1))
-
-
 def _plain(stars: Table, name: str) -> Array:
     """A column as a plain array; masked means NaN."""
     values: Array = np.ma.filled(np.ma.asarray(stars[name]).astype(np.float64), np.nan)

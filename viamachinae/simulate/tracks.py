@@ -10,7 +10,7 @@ from astropy.coordinates import ICRS, CartesianDifferential, Galactocentric, Sky
 from numpy.typing import NDArray
 
 from viamachinae.config import GreatCircleTrack, OrbitTrack
-from viamachinae.errors import BadInputError
+from viamachinae.errors import BadInputError, install_extra
 from viamachinae.simulate.kinematics import SUN_R_KPC, SUN_VELOCITY_KMS, SUN_Z_KPC
 from viamachinae.sky import direction, east_north
 
@@ -164,8 +164,8 @@ def _integrate(config: OrbitTrack, step_myr: float, n_steps: int) -> SkyCoord:
         import gala.potential
     except ImportError as error:
         raise BadInputError(
-            "orbits need gala; install it with `python -m pip install viamachinae[orbits]`, or use "
-            "a great_circle track and leave link.orbits.n_candidates at 0"
+            f"orbits need gala; install it with {install_extra('orbits')}, or use a great_circle "
+            "track and leave link.orbits.n_candidates at 0"
         ) from error
     frame = Galactocentric(
         galcen_distance=SUN_R_KPC * u.kpc,

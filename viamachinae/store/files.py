@@ -75,6 +75,11 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> Table:
     return table
 
 
+def column_names(path: Path) -> list[str]:
+    """Columns of a Parquet file."""
+    return list(pq.ParquetFile(path).schema_arrow.names)
+
+
 def count_rows(path: Path) -> int:
     """Number of rows of a Parquet file, without reading them."""
     return int(pq.ParquetFile(path).metadata.num_rows)

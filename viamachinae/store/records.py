@@ -7,8 +7,8 @@ input hashes, and its outputs still have the recorded hashes. A file's existence
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import metadata
@@ -106,7 +106,7 @@ def read_record(path: Path) -> Record | None:
     try:
         content: dict[str, Any] = read_json(path)
         return Record(**content)
-    except (FileNotFoundError, TypeError, json.JSONDecodeError):
+    except (FileNotFoundError, TypeError, ValueError):
         return None
 
 
@@ -127,17 +127,23 @@ def code_hash(rooms: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
+# What the numbers in the outputs depend on beside our own code.
+PACKAGES = (
+    *("numpy", "scipy", "torch", "triton", "safetensors"),
+    *("astropy", "healpy", "pyarrow", "gala"),
+)
+
+
 @cache
 def _versions() -> tuple[tuple[str, str], ...]:
-    packages = ("viamachinae", "numpy", "torch", "astropy", "healpy", "pyarrow")
-    return tuple((name, _version(name)) for name in packages)
+    from torch.version import cuda
 
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return viamachinae.__version__
+    found = {"viamachinae": viamachinae.__version__}
+    for name in PACKAGES:
+        # Some are there in some installations alone.
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return (*found.items(), *([("cuda", cuda)] if cuda else []))
 
 
 def provenance() -> dict[str, str]:

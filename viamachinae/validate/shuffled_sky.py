@@ -16,9 +16,6 @@ from viamachinae.score.seeds import seed_sequence
 from viamachinae.sky import Patch
 from viamachinae.validate.shuffle import FINER, Ints, cell_numbers, deal, spread
 
-# Raised whenever the same source, cells and seed no longer give the same stars.
-SHUFFLE_VERSION = 1
-
 
 @dataclass(frozen=True)
 class Shuffle:
@@ -89,7 +86,7 @@ class ShuffledSky:
 
     def fingerprint(self) -> str:
         """Hash of the source's fingerprint and all that decides the shuffle."""
-        text = f"{self._source.fingerprint()} {self._how!r} {SHUFFLE_VERSION}"
+        text = f"{self._source.fingerprint()} {self._how!r}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def stars(self, ra: float, dec: float, radius_deg: float, columns: Sequence[str]) -> Table:

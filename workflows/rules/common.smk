@@ -18,19 +18,29 @@ shell.prefix("set -euo pipefail; cd {HERE:q}; ")
 STARS_PER_JOB = int(config.get("stars_per_job", 500_000))
 # GPUs for a training job.
 GPUS = int(config.get("gpus", 0))
-# Link what is done although some patches failed; they stay to be done.
-LEAVE_OUT_FAILED = bool(config.get("leave_out_failed", False))
+# Go on without patches that failed; they stay to be done.
+LEAVE_OUT_FAILED = bool(int(config.get("leave_out_failed", 0)))
+# Start no job of a patch: link what is recorded as it stands.
+LINK_ONLY = bool(int(config.get("link_only", 0)))
 
-# Memory of a job beside its stars, and that of a star, where the plan does not estimate it.
-MEMORY_MB, STAR_KB = 1500, 1.0
+# Memory of a job beside that of its worker: Snakemake, which is there twice in a SLURM job, and
+# the process that started the worker (measured, rounded up).
+OVERHEAD_MB = 800
+# The plan's estimate is what is likely, not the most there may be (ours).
+MARGIN = 1.25
 # Minutes of a job beside its training.
 MINUTES = 10
 
 
-if workflow.is_main_process:
-    shell("viamachinae plan {SCAN} --out {OUT}/plan.json > /dev/null")
+# A dry run may bring a plan of its own: that in OUT may be another scan's at work.
+PLAN_FILE = Path(config.get("plan", OUT / "plan.json"))
+if workflow.is_main_process and "plan" not in config:
+    shell("viamachinae plan {SCAN:q} --out {PLAN_FILE:q} > /dev/null")
 
-PLAN = json.loads((OUT / "plan.json").read_text())
+PLAN = json.loads(PLAN_FILE.read_text())
+
+# Stars come from an archive: to one patch after the other, where there is a network.
+DOWNLOADS = PLAN["total"]["download_bytes"] > 0
 
 
 def batches(rows):
@@ -62,25 +72,37 @@ def patches(wildcards):
 
 
 def megabytes(wildcards, attempt):
-    """Memory of a job, more at each attempt, up to three times as much."""
-    estimates = [
-        row.get("memory_bytes", 1e6 * MEMORY_MB + 1e3 * STAR_KB * row["n_stars"])
-        for row in BATCHES[wildcards.batch]
-    ]
+    """Memory of a job, whose worker may take up to three times as much with more attempts."""
+    worker = MARGIN * max(row["memory_bytes"] for row in BATCHES[wildcards.batch]) / 1e6
     # Who is allowed more attempts is short of time.
-    return ceil(min(attempt, 3) * max(estimates) / 1e6)
+    return ceil(OVERHEAD_MB + min(attempt, 3) * worker)
+
+
+def short(wildcards, attempt):
+    """Minutes of a job that trains nothing, more at each attempt."""
+    return attempt * MINUTES
 
 
 def minutes(wildcards, attempt):
-    """Time of a job that trains one scan, more at each attempt."""
+    """Minutes of a job that trains one scan, more at each attempt."""
     seconds = sum(row["seconds"] for row in BATCHES[wildcards.batch])
     return ceil(attempt * (MINUTES + 2 * seconds / 60 / len(PLAN["scans"])))
 
 
 def linkable(wildcards):
     """What the patches have to have done before they are linked."""
-    files = [Path(str(done("lines")).format(batch=batch)) for batch in BATCHES]
-    return [file for file in files if file.exists() or not LEAVE_OUT_FAILED]
+    return [] if LINK_ONLY else expand(done("lines"), batch=BATCHES)
+
+
+def work(options):
+    """The command of a job that brings its patches up to date."""
+    if LEAVE_OUT_FAILED:
+        options += " --leave-out-failed"
+    return (
+        "viamachinae patch {params.scan:q} {params.patches} --out {params.out:q} --only "
+        + options
+        + " --done {output:q} --log-json > {log:q} 2>&1"
+    )
 
 
 wildcard_constraints:

@@ -1,8 +1,9 @@
-# The stages of the patches. `key` changes with the options and the code that decide a stage:
-# then Snakemake starts it again.
+# The stages of the patches. `key` changes with the stars, the options and the code that decide a
+# stage: then Snakemake starts it again, and what takes its output after it.
 
 
 rule preprocess:
+    localrule: DOWNLOADS
     output:
         done("preprocess"),
     log:
@@ -11,12 +12,13 @@ rule preprocess:
         scan=SCAN,
         out=OUT,
         patches=patches,
-        key=PLAN["keys"]["preprocess"],
+        key=[PLAN["source"], PLAN["keys"]["preprocess"]],
     resources:
         mem_mb=megabytes,
-        runtime=MINUTES,
+        runtime=short,
+        archive=int(DOWNLOADS),
     shell:
-        "viamachinae patch {params.scan} {params.patches} --out {params.out} --only preprocess --done {output} --log-json > {log} 2>&1"
+        work("preprocess")
 
 
 rule train:
@@ -36,7 +38,7 @@ rule train:
         runtime=minutes,
         gpu=GPUS,
     shell:
-        "viamachinae patch {params.scan} {params.patches} --out {params.out} --only train,score --scan {wildcards.scan} --done {output} --log-json > {log} 2>&1"
+        work("train,score --scan {wildcards.scan}")
 
 
 rule lines:
@@ -53,6 +55,6 @@ rule lines:
         key=PLAN["keys"]["lines"],
     resources:
         mem_mb=megabytes,
-        runtime=MINUTES,
+        runtime=short,
     shell:
-        "viamachinae patch {params.scan} {params.patches} --out {params.out} --only lines --done {output} --log-json > {log} 2>&1"
+        work("lines")

@@ -120,5 +120,5 @@ def test_without_the_extra(name: str, package: str, monkeypatch: pytest.MonkeyPa
     for module in [m for m in sys.modules if m.split(".")[0] == package] + [package]:
         monkeypatch.setitem(sys.modules, module, None)
     config = ArchiveQuery(source="archive", endpoint="https://gaia.example/tap", client=name)
-    with pytest.raises(BadInputError, match=r"pip install viamachinae\[archive\]"):
+    with pytest.raises(BadInputError, match=r'pip install "\.\[archive\]"'):
         open_client(config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from viamachinae.config import ArchiveQuery
-from viamachinae.errors import BadInputError
+from viamachinae.errors import BadInputError, install_extra
 from viamachinae.query.archive.login import credentials_for
 
 ESA_URL = "https://gea.esac.esa.int/tap-server/tap"
@@ -64,5 +64,5 @@ def open_client(config: ArchiveQuery) -> TapClient:
     except ImportError as error:
         raise BadInputError(
             f"query.source: archive needs the package {error.name}; "
-            "install it with `pip install viamachinae[archive]`"
+            f"install it with {install_extra('archive')}"
         ) from error

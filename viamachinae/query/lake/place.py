@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.fs
 
-from viamachinae.errors import BadInputError
+from viamachinae.errors import BadInputError, install_extra
 
 
 class Place(NamedTuple):
@@ -75,8 +75,8 @@ def open_place(path: str | Path) -> Place:
         filesystem, root = fsspec.core.url_to_fs(text)
     except (ImportError, ValueError) as error:
         raise BadInputError(
-            f"{text} cannot be opened ({error}); install viamachinae[s3] to read s3:// URLs, or "
-            "give a path"
+            f"{text} cannot be opened ({error}); s3:// URLs need {install_extra('s3')}, "
+            "or give a path"
         ) from error
     handler = pa.fs.PyFileSystem(pa.fs.FSSpecHandler(filesystem))
     return Place(handler, root.rstrip("/"), text.rstrip("/"), is_remote=True)
