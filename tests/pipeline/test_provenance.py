@@ -7,7 +7,6 @@ import shlex
 import shutil
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
 from viamachinae.config import ScanConfig
@@ -82,15 +81,6 @@ def test_files_of_no_run(scanned: Path, tmp_path: Path) -> None:
     (tmp_path / "validation.yaml").write_text("name: grid")
     with pytest.raises(BadInputError, match="viamachinae validate"):
         provenance_of(tmp_path / "completeness.ecsv")
-
-
-def test_members_that_were_copied_away_say_whose_they_are(scanned: Path, small: ScanConfig) -> None:
-    about = pq.read_schema(scanned / "members.parquet").metadata
-    made = provenance_of(scanned / "members.parquet").record.provenance
-    assert about[b"viamachinae.run"].decode() == small.name
-    assert about[b"viamachinae.config"].decode() == made["config"]
-    assert about[b"viamachinae.code"].decode() == made["code"]
-    assert about[b"viamachinae.version"].decode() == made["viamachinae"]
 
 
 def test_the_crate_is_read_by_its_library(scanned: Path, tmp_path: Path) -> None:

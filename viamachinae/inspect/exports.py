@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import astropy.units as u
@@ -205,7 +205,7 @@ def ranked(table: Table) -> Table:
     return result
 
 
-def members_parquet(table: Table, about: Mapping[str, str] | None = None) -> bytes:
+def members_parquet(table: Table) -> bytes:
     """The bytes of ``members.parquet``, rows in the order given.
 
     Units and descriptions travel twice: in the metadata of the Arrow fields, for any reader, and
@@ -215,8 +215,6 @@ def members_parquet(table: Table, about: Mapping[str, str] | None = None) -> byt
     ----------
     table : Table
         Stars of the candidates with at least the columns of `MEMBERS`.
-    about : mapping of str to str, optional
-        What the file is to say of where it comes from, in its metadata.
 
     Raises
     ------
@@ -233,7 +231,7 @@ def members_parquet(table: Table, about: Mapping[str, str] | None = None) -> byt
             pa.field(column.name, array.type, metadata=_field_metadata(column))
             for column, array in zip(result.itercols(), arrays, strict=True)
         ],
-        metadata={**_astropy_metadata(result), **(about or {})},
+        metadata=_astropy_metadata(result),
     )
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_arrays(arrays, schema=schema), sink)

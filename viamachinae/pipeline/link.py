@@ -5,14 +5,12 @@ from __future__ import annotations
 from itertools import chain
 from pathlib import Path
 
-from viamachinae import __version__
 from viamachinae.config import ScanConfig
 from viamachinae.inspect.exports import candidates_ecsv, members_parquet
 from viamachinae.link.candidates import candidate_line_stars, find_candidates
 from viamachinae.link.consistency import with_consistency
 from viamachinae.link.evidence import evidence
 from viamachinae.pipeline.calibrate import calibrate
-from viamachinae.pipeline.configs import config_hash
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.inspect import write_report
 from viamachinae.pipeline.linked import linked_trainings
@@ -28,7 +26,7 @@ from viamachinae.store.files import (
     write_table,
     write_text,
 )
-from viamachinae.store.records import Record, code_hash
+from viamachinae.store.records import Record
 from viamachinae.store.run import RunFolder
 from viamachinae.validate.orbit import add_orbits
 
@@ -109,13 +107,6 @@ def _link(
     return run_task(Task(LINK, run, config, upstream, outputs, do, outer=outer), watch)
 
 
-def _about(config: ScanConfig) -> dict[str, str]:
-    """What a list of members that was copied away says of the run that it comes from."""
-    about = {"version": __version__, "run": config.name, "config": config_hash(config)}
-    about["code"] = code_hash(LINK.rooms)
-    return {f"viamachinae.{name}": text for name, text in about.items()}
-
-
 def _write(
     config: ScanConfig,
     run: RunFolder,
@@ -133,7 +124,7 @@ def _write(
     options = config.link.candidates
     again = [candidate_line_stars(one, options) for one in alone]
     found = with_consistency(find_candidates(linked, options), again, options.min_shared)
-    write_bytes(run.members, members_parquet(found.members, _about(config)))
+    write_bytes(run.members, members_parquet(found.members))
     write_table(run.lineage, found.lineage)
     table = evidence(found, config.link, config.seed)
     if config.link.orbits.n_candidates:
