@@ -43,7 +43,9 @@ def test_shares_status_rerun_provenance(folder: Path) -> None:
     assert "done again: nothing" in ended.stderr
     told = yaml.safe_load(call("provenance", flows, cwd=folder).stdout)
     assert told["made_by"]["stage"] == "train"
-    again = [*told["command"].split()[1:], "--out", "again"]
+    there, _, command = told["command"].partition(" && ")
+    assert there == f"cd {folder}"
+    again = [*command.split()[1:], "--out", "again"]
     assert call(*again, "--quiet", cwd=folder).returncode == 0
     assert (folder / "again" / told["file"]).read_bytes() == before
     assert call("provenance", "runs/try", "--crate", cwd=folder).returncode == 0
