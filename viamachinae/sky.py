@@ -161,6 +161,23 @@ def tile(config: SkyConfig) -> list[Patch]:
     return _by_dust(config)[0]
 
 
+def patches_named(config: SkyConfig, ids: Sequence[str]) -> list[Patch]:
+    """Patches of a tiling by their ids.
+
+    Raises
+    ------
+    BadInputError
+        If the tiling lacks one, or as `tile` does.
+    """
+    known = {patch.id: patch for patch in tile(config)}
+    for one in ids:
+        if one not in known:
+            raise BadInputError(
+                f"{one}: is no patch of this tiling; `viamachinae plan` lists the ids it holds"
+            )
+    return [known[one] for one in ids]
+
+
 class DustyPatch(NamedTuple):
     """A patch that is left out for its dust, and why in words."""
 

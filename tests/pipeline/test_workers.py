@@ -79,7 +79,7 @@ def test_a_process_takes_patch_after_patch() -> None:
     assert list(found) == patches
     pid = {patch: records[0].reason for patch, records in found.items()}
     assert pid["a"] == pid["b"] != pid["c"]
-    assert pid["c"] == pid["d"] == pid["e"]
+    assert pid["c"] == pid["d"] == pid["failed"] != pid["e"]
     assert "SIGKILL" in pid["killed"]
     again = work_through(pids, patches, 1, lambda _: None, mourn, True, True)
     assert list(again) == ["a", "b", "killed"]

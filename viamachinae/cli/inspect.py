@@ -10,9 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from viamachinae.cli.arguments import say
-
-RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
+from viamachinae.cli.arguments import RunArgument, say
 
 
 def inspect(

@@ -44,6 +44,7 @@ from viamachinae.config.score import (
 from viamachinae.config.sky import CentreTiling, HealpixTiling, SkyConfig
 from viamachinae.config.train import (
     PRESETS,
+    UNDECIDING,
     FlowConfig,
     HealthConfig,
     MafConfig,
@@ -62,6 +63,7 @@ from viamachinae.config.validate import (
 
 __all__ = [
     "PRESETS",
+    "UNDECIDING",
     "AnodeConfig",
     "ArchiveQuery",
     "BaselinesConfig",

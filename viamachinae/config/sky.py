@@ -27,6 +27,15 @@ class Tiling(Model):
         "disc exceeds this, mag; needs a map in ebv (ours).",
     )
 
+    def around(self, ra: float, dec: float) -> CentreTiling:
+        """The tiling of one patch of this size, at an ICRS point (deg); it has no dust cut."""
+        return CentreTiling(
+            tiling="centres",
+            centres=[(ra, dec)],
+            radius_deg=self.radius_deg,
+            evaluation_radius_deg=self.evaluation_radius_deg,
+        )
+
     @model_validator(mode="after")
     def _evaluated_inside_trained(self) -> Tiling:
         if self.evaluation_radius_deg > self.radius_deg:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +42,28 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     ValueError
         If the file is damaged, is not a checkpoint, or has another version.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a complete safetensors file ({error})") from error
+    with _opened(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return tensors, load_header(path)
+
+
+def load_header(path: Path) -> dict[str, Any]:
+    """The header alone; raises as `load_checkpoint` does."""
+    with _opened(path) as file:
+        metadata = file.metadata() or {}
     if FORMAT not in metadata:
         raise ValueError(f"{path} holds no flows of this package")
-    header = json.loads(metadata[FORMAT])
+    header: dict[str, Any] = json.loads(metadata[FORMAT])
     version = header.pop("version")
     if version != VERSION:
         raise ValueError(f"{path} has checkpoint version {version}; this release reads {VERSION}")
-    return tensors, header
+    return header
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a complete safetensors file ({error})") from error

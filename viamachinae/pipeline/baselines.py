@@ -12,9 +12,9 @@ from astropy.table import Table
 from viamachinae.config import FilesQuery, ScanConfig
 from viamachinae.link.hough import hough_plane
 from viamachinae.options import read_config
+from viamachinae.pipeline.candidate_lists import PLACED, Array, csv_text
 from viamachinae.pipeline.challenge import open_challenge
 from viamachinae.pipeline.injection import stars_of
-from viamachinae.pipeline.lists import PLACED, Array, csv_text
 from viamachinae.pipeline.sources import open_source
 from viamachinae.preprocess.patch import preprocess
 from viamachinae.sky import tile

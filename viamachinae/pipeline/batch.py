@@ -8,14 +8,13 @@ from pathlib import Path
 
 from viamachinae.config import ScanConfig
 from viamachinae.disk import remove_leftovers
-from viamachinae.errors import BadInputError
 from viamachinae.pipeline.events import Event, Watcher, unwatched
 from viamachinae.pipeline.extent import WHOLE, Extent, recorded
 from viamachinae.pipeline.patch import patch as run_patch
 from viamachinae.pipeline.sources import input_fingerprint, open_source
 from viamachinae.pipeline.status import patch_records
 from viamachinae.pipeline.workers import work_through
-from viamachinae.sky import tile
+from viamachinae.sky import patches_named
 from viamachinae.store.records import SETTLED, Record, provenance, read_record, write_record
 from viamachinae.store.run import RunFolder
 
@@ -61,14 +60,9 @@ def batch(
     BadInputError
         If the tiling lacks a patch, or the source cannot be used.
     """
-    known = {patch.id for patch in tile(config.sky)}
-    for patch in patches:
-        if patch not in known:
-            raise BadInputError(
-                f"{patch}: is no patch of this tiling; `viamachinae plan` lists the ids it holds"
-            )
-        remove_leftovers(RunFolder(out).patch(patch))
     run = RunFolder(out)
+    for patch in patches_named(config.sky, patches):
+        remove_leftovers(run.patch(patch.id))
     before = [record for patch in patches for record in patch_records(config, run, patch)]
     reads = "preprocess" in extent.stages
     fingerprint = input_fingerprint(config, open_source(config)) if reads else ""

@@ -19,7 +19,6 @@ import numpy as np
 from astropy.table import Table, vstack
 
 from viamachinae.config import (
-    CentreTiling,
     FilesQuery,
     FoundConfig,
     ScanConfig,
@@ -27,8 +26,8 @@ from viamachinae.config import (
 )
 from viamachinae.errors import BadInputError
 from viamachinae.options import to_yaml
+from viamachinae.pipeline.candidate_lists import PLACED, Array, Ints, read_list
 from viamachinae.pipeline.injection import as_table, injected, stars_of
-from viamachinae.pipeline.lists import PLACED, Array, Ints, read_list
 from viamachinae.pipeline.sources import open_source
 from viamachinae.score.seeds import seed_sequence
 from viamachinae.sky import Patch, tile
@@ -110,12 +109,7 @@ def _sky(
 
 def _scan_of(config: ScanConfig, name: str, patch: Patch, path: Path) -> ScanConfig:
     """What scans one sky; it tells nothing of the streams."""
-    sky = CentreTiling(
-        tiling="centres",
-        centres=[(patch.ra, patch.dec)],
-        radius_deg=config.sky.radius_deg,
-        evaluation_radius_deg=config.sky.evaluation_radius_deg,
-    )
+    sky = config.sky.around(patch.ra, patch.dec)
     query = FilesQuery(source="files", path=path, release=config.query.release)
     baselines = config.validation.baselines
     changes = {"name": name, "seed": 0, "sky": sky, "query": query}
@@ -148,7 +142,7 @@ class Challenge:
     truth_sha256: str
 
     def places(self, ids: Ints) -> Array:
-        """Where stars are and how they move, as `viamachinae.pipeline.lists.Places`.
+        """Where stars are and how they move, as `viamachinae.pipeline.candidate_lists.Places`.
 
         Raises
         ------
@@ -209,7 +203,7 @@ def score(folder: Path, truth: Path, lists: Sequence[Path]) -> Grade:
     folder, truth : Path
         The challenge and its truth.
     lists : sequence of Path
-        Run folders, or CSV files; see `viamachinae.pipeline.lists.read_list`.
+        Run folders, or CSV files; see `viamachinae.pipeline.candidate_lists.read_list`.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from astropy.table import Table, vstack
 
 from viamachinae.config import InjectedStreams, ScanConfig
 from viamachinae.errors import BadInputError
-from viamachinae.pipeline.sources import checked_source
+from viamachinae.pipeline.sources import checked_source, stars_of_patches
 from viamachinae.preprocess.patch import needed_columns
 from viamachinae.query.source import Source
 from viamachinae.score.seeds import seed_sequence
@@ -85,10 +85,7 @@ def stars_of(config: ScanConfig, source: Source, patches: Sequence[Patch]) -> Ta
             "magnitude from bp_rp and phot_g_mean_mag and set ebv to {source: none}"
         )
     columns = [name for name in UNITS if name in source.columns()]
-    discs = [source.stars(p.ra, p.dec, p.radius_deg, columns) for p in patches]
-    stars = vstack(discs, join_type="exact") if len(discs) > 1 else discs[0]
-    _, first = np.unique(stars["source_id"], return_index=True)
-    return stars[first]
+    return stars_of_patches(source, patches, columns)
 
 
 def injected(

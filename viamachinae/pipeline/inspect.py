@@ -50,6 +50,7 @@ INSPECT = Stage(
     (
         *("inspect", "link", "sky", "dust", "catalog", "preprocess", "flows", "score"),
         *("pipeline/inspect", "pipeline/views", "pipeline/line_views", "pipeline/references"),
+        "pipeline/member_columns",
     ),
     lambda config: config.model_dump(mode="json"),
 )

@@ -12,7 +12,7 @@ import torch
 
 from viamachinae.config import Scan, ScanConfig
 from viamachinae.disk import atomic
-from viamachinae.errors import BadInputError, UnprocessableError
+from viamachinae.errors import UnprocessableError
 from viamachinae.link.consistency import scores_of
 from viamachinae.link.hough import hough_plane
 from viamachinae.link.protoclusters import find_protoclusters
@@ -23,14 +23,7 @@ from viamachinae.pipeline.estimate import Foreseen
 from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.extent import WHOLE, Extent, recorded
 from viamachinae.pipeline.sources import input_fingerprint, open_source
-from viamachinae.pipeline.stage import (
-    Advance,
-    Ending,
-    StageName,
-    Task,
-    run_task,
-    stage_places,
-)
+from viamachinae.pipeline.stage import Advance, Ending, StageName, Task, run_task
 from viamachinae.pipeline.stages import LINES, PREPROCESS, SCORE, TRAIN, single_trainings
 from viamachinae.pipeline.stopping import softly
 from viamachinae.preprocess.patch import needed_columns, preprocess
@@ -40,7 +33,7 @@ from viamachinae.score.health import health_table
 from viamachinae.score.patch_stars import PatchStars
 from viamachinae.score.regions import all_regions, signal_regions, why_none
 from viamachinae.score.trained import load_flows, save_flows
-from viamachinae.sky import Patch, tile
+from viamachinae.sky import Patch, patches_named
 from viamachinae.store.files import read_arrow, read_table, write_json, write_table
 from viamachinae.store.records import SETTLED, Record
 from viamachinae.store.run import RunFolder
@@ -103,13 +96,8 @@ def patch(
     BadInputError
         If the tiling does not hold the patch, or the source cannot be used.
     """
-    known = {one.id: one for one in tile(config.sky)}
-    if patch_id not in known:
-        raise BadInputError(
-            f"{patch_id}: is no patch of this tiling; `viamachinae plan` lists the ids it holds"
-        )
-    run = RunFolder(out)
-    work = _Work(run, config, known[patch_id], watch, Foreseen(config, run, patch_id))
+    run, (where,) = RunFolder(out), patches_named(config.sky, [patch_id])
+    work = _Work(run, config, where, watch, Foreseen(config, run, patch_id))
     with one_thread():
         records = _through_stages(work, extent, fingerprint)
     work.memory.warn_after(records)
@@ -119,7 +107,7 @@ def patch(
 def _through_stages(work: _Work, extent: Extent, fingerprint: str | None) -> list[Record]:
     wanted, where = extent.places(work.config), work.patch.id
     ended: dict[tuple[StageName, Scan | None], Record] = {}
-    for stage, scan in stage_places(work.config):
+    for stage, scan in WHOLE.places(work.config):
         if (stage, scan) not in wanted:
             ended[stage, scan] = recorded(work.run, stage, where, scan)
             continue

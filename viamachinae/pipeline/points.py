@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from viamachinae.config import CentreTiling, FilesQuery, InjectedStreams, ScanConfig
+from viamachinae.config import UNDECIDING, FilesQuery, InjectedStreams, ScanConfig
 from viamachinae.pipeline.events import Event, Watcher, unwatched
 from viamachinae.pipeline.injection import as_table, injected
 from viamachinae.pipeline.link import LINK
@@ -32,10 +32,9 @@ GRID = {"n_stars": "n", "width_deg": "w", "pm_masyr": "pm", "length_deg": "l", "
 def _deciding(config: ScanConfig) -> list[Any]:
     """What decides the stars of a point and what is found in them, but for its catalogue."""
     whose = {"name", "query", "inspect", "validation", "train"}
-    unimportant = {"device", "engine", "stack_size", "preset", "checkpoint_seconds"}
     return [
         config.model_dump(mode="json", exclude=whose),
-        config.train.model_dump(mode="json", exclude=unimportant),
+        config.train.model_dump(mode="json", exclude=set(UNDECIDING)),
         config.validation.streams.model_dump(mode="json"),
         config.query.release,
     ]
@@ -91,19 +90,13 @@ def points(config: ScanConfig, patches: Sequence[Patch]) -> list[Point]:
 
 def point_config(config: ScanConfig, point: Point, catalogue: Path, injected: Path) -> ScanConfig:
     """The configuration that scans a point: one patch, and two files as one catalogue."""
-    sky, patch = config.sky, point.patch
+    patch = point.patch
     seed = int(seed_sequence(config.seed, "recovery", point.name).generate_state(1)[0])
-    one_patch = CentreTiling(
-        tiling="centres",
-        centres=[(patch.ra, patch.dec)],
-        radius_deg=sky.radius_deg,
-        evaluation_radius_deg=sky.evaluation_radius_deg,
-    )
     return config.model_copy(
         update={
             "name": point.name,
             "seed": seed,
-            "sky": one_patch,
+            "sky": config.sky.around(patch.ra, patch.dec),
             "query": FilesQuery(
                 source="files", path=[catalogue, injected], release=config.query.release
             ),

@@ -11,7 +11,7 @@ from typing import Any
 from viamachinae.config import ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.options import read_config
-from viamachinae.score.trained import load_flows
+from viamachinae.score.trained import engine_of
 from viamachinae.store.files import file_hash, read_json
 from viamachinae.store.records import Record, read_record
 from viamachinae.store.run import RunFolder
@@ -85,7 +85,7 @@ class Origin:
         if patch is None or scan is None:
             return ""
         try:
-            return load_flows(self.run.flows(patch, scan)).engine
+            return engine_of(self.run.flows(patch, scan))
         except (OSError, ValueError):
             return ""
 

@@ -19,9 +19,9 @@ from viamachinae.errors import BadInputError
 from viamachinae.inspect.figures import png
 from viamachinae.inspect.formats import ecsv
 from viamachinae.options import to_yaml
+from viamachinae.pipeline.candidate_lists import memberships, run_candidates
 from viamachinae.pipeline.events import Event, Watcher, unwatched
 from viamachinae.pipeline.injection import stars_of
-from viamachinae.pipeline.lists import memberships, run_candidates
 from viamachinae.pipeline.points import Point, fiducial_file, points, run_point, truth_file
 from viamachinae.pipeline.sources import checked_source, input_fingerprint
 from viamachinae.pipeline.stage import Advance, Ending, Stage, Task, run_task

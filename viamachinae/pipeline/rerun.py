@@ -14,7 +14,7 @@ from viamachinae.pipeline.events import Watcher, unwatched
 from viamachinae.pipeline.extent import WHOLE
 from viamachinae.pipeline.link import link
 from viamachinae.pipeline.scan import ScanResult
-from viamachinae.pipeline.stage import STAGE_NAMES, StageName, stage_places
+from viamachinae.pipeline.stage import STAGE_NAMES, StageName
 from viamachinae.pipeline.status import is_good, patch_records, run_config, write_status
 from viamachinae.pipeline.workflow import refuse_locked
 from viamachinae.sky import tile
@@ -27,7 +27,7 @@ def failed_patches(config: ScanConfig, run: RunFolder) -> list[str]:
     failed = []
     for patch in tile(config.sky):
         records = patch_records(config, run, patch.id)
-        whole = len(records) == len(stage_places(config))
+        whole = len(records) == len(WHOLE.places(config))
         # A patch whose process left no record has its folder.
         if run.patch(patch.id).is_dir() and not (whole and is_good(records)):
             failed.append(patch.id)
@@ -43,7 +43,7 @@ def forget(config: ScanConfig, run: RunFolder, patch: str, first: StageName | No
         The stage; by default only what did not end well is forgotten.
     """
     forgotten: set[str] = set()
-    for stage, scan in stage_places(config):
+    for stage, scan in WHOLE.places(config):
         path = run.record(stage, patch, scan)
         if first is None:
             again = any(

@@ -17,8 +17,7 @@ from viamachinae.inspect.comparison import compare as compare_candidates
 from viamachinae.inspect.samp import send_votable
 from viamachinae.inspect.vetting import Vetting, current
 from viamachinae.link.protoclusters import PROTOCLUSTERS_SCHEMA
-from viamachinae.options import read_config
-from viamachinae.pipeline.status import outcome_of, patch_records
+from viamachinae.pipeline.status import outcome_of, patch_records, run_config
 from viamachinae.pipeline.vetting import read_vetting
 from viamachinae.sky import tile
 from viamachinae.store.files import read_table
@@ -195,9 +194,7 @@ def open_run(run: str | Path, kind: Kind = "astropy") -> Results:
                 "kind pandas: pandas is not installed; pip install pandas"
             ) from None
     folder = RunFolder(Path(run))
-    if not folder.config.is_file():
-        raise BadInputError(f"{run}: is not a run folder (it has no config.yaml)")
-    config = read_config(folder.config)
+    config = run_config(folder.root)
     patches = {one.id: PatchResults(folder, one.id, kind) for one in tile(config.sky)}
     return Results(folder, kind, config, patches)
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-from astropy.table import Table, vstack
-
 from viamachinae.config import ScanConfig
 from viamachinae.errors import BadInputError
-from viamachinae.pipeline.sources import open_source
+from viamachinae.pipeline.sources import open_source, stars_of_patches
 from viamachinae.simulate.source import SimulatedSky
 from viamachinae.sky import tile
 from viamachinae.store.files import write_table
@@ -34,10 +31,7 @@ def simulate(config: ScanConfig, out: Path) -> Path:
     if out.suffix != ".parquet":
         raise BadInputError(f"{out}: simulated stars are written as Parquet; end it in .parquet")
     columns = sorted(sky.columns())
-    discs = [sky.stars(p.ra, p.dec, p.radius_deg, columns) for p in tile(config.sky)]
-    stars: Table = vstack(discs, join_type="exact")
-    _, first = np.unique(stars["source_id"], return_index=True)
-    write_table(out, stars[first])
+    write_table(out, stars_of_patches(sky, tile(config.sky), columns))
     truth = out.with_suffix(".truth.parquet")
     write_table(truth, sky.truth())
     return truth

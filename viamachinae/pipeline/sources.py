@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+from astropy.table import Table, vstack
+
 from viamachinae.catalog.release import RELEASES
 from viamachinae.config import ArchiveQuery, FilesQuery, LakeQuery, ScanConfig
 from viamachinae.dust import map_files
@@ -14,6 +19,7 @@ from viamachinae.query.files import FilesSource
 from viamachinae.query.lake.source import LakeSource
 from viamachinae.query.source import Source
 from viamachinae.simulate.source import SimulatedSky
+from viamachinae.sky import Patch
 from viamachinae.store.files import content_hash, file_hash
 from viamachinae.validate.shuffled_sky import Shuffle, ShuffledSky
 
@@ -72,6 +78,14 @@ def checked_source(config: ScanConfig) -> Source:
     needed_columns(config.preprocess, source.columns(), source.name)
     check_extinction(config.preprocess, config.query.release)
     return source
+
+
+def stars_of_patches(source: Source, patches: Sequence[Patch], columns: Sequence[str]) -> Table:
+    """The stars of patches, each once and sorted by ``source_id``, which is one of the columns."""
+    discs = [source.stars(p.ra, p.dec, p.radius_deg, columns) for p in patches]
+    stars = vstack(discs, join_type="exact")
+    _, first = np.unique(stars["source_id"], return_index=True)
+    return stars[first]
 
 
 def input_fingerprint(config: ScanConfig, source: Source) -> str:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from viamachinae.config import Scan, ScanConfig
+from viamachinae.config import ScanConfig
 from viamachinae.disk import FULL_DISK
 from viamachinae.errors import ArchiveError, BadInputError, UnprocessableError
 from viamachinae.pipeline.configs import keep_config
@@ -59,14 +59,6 @@ class Stage:
     def key(self, config: ScanConfig) -> str:
         """Hash of the options and the code that decide the outputs."""
         return content_hash([self.options(config), code_hash(self.rooms)])
-
-
-def stage_places(config: ScanConfig) -> list[tuple[StageName, Scan | None]]:
-    """Stage and scan of every record that a finished patch has, in order."""
-    by_scan: list[tuple[StageName, Scan | None]] = [
-        (stage, scan) for scan in config.regions.scans for stage in ("train", "score")
-    ]
-    return [("preprocess", None), *by_scan, ("lines", None)]
 
 
 @dataclass(frozen=True)
@@ -149,7 +141,8 @@ def run_task(task: Task, watch: Watcher) -> Record:
         return previous
     watch(task.event("start"))
     begin, peak = time.monotonic(), PeakMemory()
-    outcome, reason = _inherited(task.upstream) or _attempt(task, watch)
+    inherited = _inherited(task.upstream)
+    outcome, reason = inherited or _attempt(task, watch)
     record = Record(
         stage=task.stage.name,
         patch=task.patch,
@@ -161,7 +154,8 @@ def run_task(task: Task, watch: Watcher) -> Record:
         inputs=inputs,
         outputs=task.made() if outcome in ("done", "partial") else {},
         provenance=_provenance(task),
-        device=_device(task),
+        # Where nothing was computed the device need not be there.
+        device="" if inherited else _device(task),
         memory_bytes=peak.host_bytes(),
         device_memory_bytes=peak.device_bytes(),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from viamachinae.config import ScanConfig
+from viamachinae.config import UNDECIDING, ScanConfig
 from viamachinae.pipeline.stage import Stage
 
 # Parts of the configuration of link that only candidates depend on.
@@ -17,11 +17,8 @@ def single_trainings(config: ScanConfig) -> range:
 
 
 def _training_options(config: ScanConfig) -> list[Any]:
-    # Where, by what engine and in how large stacks flows train does not decide what they become.
-    unimportant = {"device", "engine", "stack_size", "preset", "checkpoint_seconds"}
-    train = config.train.model_dump(mode="json", exclude=unimportant)
     return [
-        train,
+        config.train.model_dump(mode="json", exclude=set(UNDECIDING)),
         config.score.model_dump(mode="json"),
         config.preprocess.features,
         config.seed,

@@ -10,7 +10,8 @@ from typing import Any
 from viamachinae.config import ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.options import read_config
-from viamachinae.pipeline.stage import STAGE_NAMES, stage_places
+from viamachinae.pipeline.extent import WHOLE
+from viamachinae.pipeline.stage import STAGE_NAMES
 from viamachinae.sky import dusty_patches, tile
 from viamachinae.store.files import write_json
 from viamachinae.store.records import GOOD, Outcome, Record, read_record, worst
@@ -116,7 +117,7 @@ def standing(out: Path) -> list[Standing]:
     places: list[tuple[str, str | None, str | None]] = [
         (stage, patch.id, scan)
         for patch in tile(config.sky)
-        for stage, scan in stage_places(config)
+        for stage, scan in WHOLE.places(config)
     ]
     places += [("link", None, None), ("inspect", None, None)]
     found = []
@@ -162,7 +163,7 @@ def _tail(path: Path, lines: int) -> str:
 
 def patch_records(config: ScanConfig, run: RunFolder, patch: str) -> list[Record]:
     """Records of one patch that exist, in the order of the stages."""
-    paths = [run.record(stage, patch, scan) for stage, scan in stage_places(config)]
+    paths = [run.record(stage, patch, scan) for stage, scan in WHOLE.places(config)]
     return [record for path in paths if (record := read_record(path)) is not None]
 
 

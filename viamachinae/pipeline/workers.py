@@ -117,11 +117,16 @@ def _start(job: Job) -> _Worker:
 
 
 def _give_next(worker: _Worker, waiting: deque[str]) -> None:
-    """Let a worker go on with the next patch that waits, or end."""
+    """Let a worker go on with the next patch that waits, or end.
+
+    It ends after a failure too: what broke may not be the patch but its process, as an error of
+    CUDA does, after which no call of that process succeeds.
+    """
+    spent = any(record.outcome == "failed" for record in worker.records or ())
     worker.patch = worker.last = worker.records = None
     if not worker.process.is_alive():
         return
-    following = waiting.popleft() if waiting else None
+    following = waiting.popleft() if waiting and not spent else None
     try:
         worker.connection.send(following)
     except OSError:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from viamachinae.errors import BadInputError
 from viamachinae.flows.architecture import Architecture
-from viamachinae.flows.checkpoint import load_checkpoint, save_checkpoint
+from viamachinae.flows.checkpoint import load_checkpoint, load_header, save_checkpoint
 from viamachinae.flows.engines import TORCH
 from viamachinae.flows.scaling import Scaling, Standardisation
 from viamachinae.flows.stack import FlowStack
@@ -208,6 +208,17 @@ def load_flows(path: Path, features: Sequence[str] | None = None) -> Trained:
         _learned_from(tensors, header["learned"]),
         frozenset(header["refused"]),
     )
+
+
+def engine_of(path: Path) -> str:
+    """Name of the engine that trained the flows of a file of `save_flows`.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or of another version.
+    """
+    return str(load_header(path)["engine"])
 
 
 def _tensors_of(

@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from viamachinae.config import CentreTiling, NullKind, ScanConfig, SimulateQuery, SkyConfig
+from viamachinae.config import (
+    UNDECIDING,
+    CentreTiling,
+    NullKind,
+    ScanConfig,
+    SimulateQuery,
+    SkyConfig,
+)
 from viamachinae.score.seeds import seed_sequence
 from viamachinae.sky import Patch, tile
 
@@ -87,7 +94,7 @@ def compared(config: ScanConfig) -> dict[str, Any]:
             "inspect": True,
             "sky": {"patches", "centres"},
             "nulls": {"skies", "patches", "confidence"},
-            "train": {"device", "engine", "stack_size", "preset", "checkpoint_seconds"},
+            "train": set(UNDECIDING),
             "link": {"candidates", "crossmatch", "ridge", "orbits"},
         },
     )

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from viamachinae.config import FoundConfig
 from viamachinae.inspect.figures import house_style
 from viamachinae.options import read_config
+from viamachinae.pipeline.candidate_lists import memberships, run_candidates
 from viamachinae.pipeline.challenge import Challenge, make, open_challenge
-from viamachinae.pipeline.lists import memberships, run_candidates
 from viamachinae.pipeline.scan import scan
 from viamachinae.store.files import write_json
 from viamachinae.store.run import RunFolder
