@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from viamachinae.catalog.ridge_lines import RidgeLine, ridge_line
 
@@ -37,9 +37,11 @@ def system_number(mass: ArrayLike, width: float) -> Array:
     """
     log_mass = np.log10(mass)
     centre = np.log10(0.22)
-    low = norm.cdf(np.minimum(log_mass, 0), centre, width)
+    low = ndtr((np.minimum(log_mass, 0) - centre) / width)
+    # The two are of one height at one solar mass.
+    height = np.exp(-0.5 * (centre / width) ** 2) / (np.sqrt(2 * np.pi) * width)
     high = (1 - 10 ** (-1.3 * np.maximum(log_mass, 0))) / (1.3 * np.log(10))
-    return np.asarray(low + norm.pdf(0, centre, width) * high)
+    return np.asarray(low + height * high)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Population:
         cls, mean_feh: float, sigma_feh: float, ages_gyr: ArrayLike, width: float = SPHEROID_WIDTH
     ) -> Population:
         """A normal distribution of metallicities, as seven of equal weight."""
-        metallicities = norm.ppf((np.arange(7) + 0.5) / 7, mean_feh, sigma_feh)
+        metallicities = mean_feh + sigma_feh * ndtri((np.arange(7) + 0.5) / 7)
         return cls.mixture(metallicities, ages_gyr, width)
 
     def share_brighter(self, g_abs: ArrayLike) -> Array:
