@@ -17,15 +17,13 @@ from astropy.table import Table
 
 import viamachinae
 from viamachinae.config import ScanConfig
-from viamachinae.errors import BadInputError, UnprocessableError
+from viamachinae.errors import BadInputError
 from viamachinae.link.null_region import MAX_SIGMA
-from viamachinae.pipeline import views
 from viamachinae.pipeline.inspect import inspect
 from viamachinae.pipeline.link import link
 from viamachinae.pipeline.serve import server
 from viamachinae.pipeline.vetting import read_vetting, vet
 from viamachinae.pipeline.views import gather_views
-from viamachinae.query.source import Source
 from viamachinae.sky import tile
 from viamachinae.store.files import read_table
 from viamachinae.store.run import RunFolder
@@ -39,19 +37,6 @@ def run(drawn: Path, tmp_path: Path) -> RunFolder:
 @pytest.fixture
 def first(drawn: Path) -> str:
     return str(Table.read(drawn / "candidates.ecsv")["candidate"][0])
-
-
-def test_a_damaged_catalogue_costs_the_members_their_astrometry_alone(
-    small: ScanConfig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def damaged(_: ScanConfig) -> Source:
-        raise UnprocessableError("Npix=1.parquet: truncated or damaged")
-
-    monkeypatch.setattr(views, "open_source", damaged)
-    members = Table({"source_id": [1]})
-    views._add_astrometry(small, tile(small.sky)[0], members)
-    assert members.colnames == ["source_id"]
-    assert "neither parallaxes nor errors: Npix=1.parquet" in caplog.text
 
 
 def test_each_candidate_has_its_files(drawn: Path) -> None:
