@@ -6,9 +6,10 @@ import pytest
 
 from viamachinae.config import ScanConfig
 from viamachinae.pipeline.configs import config_hash
-from viamachinae.pipeline.estimate import Foreseen, planned_bytes, training_bytes
+from viamachinae.pipeline.estimate import Foreseen, planned_bytes
 from viamachinae.pipeline.memory import free_bytes
 from viamachinae.pipeline.patch import patch
+from viamachinae.pipeline.training_memory import training_bytes
 from viamachinae.pipeline.trial import run_trial
 from viamachinae.sky import tile
 from viamachinae.store.files import write_json
@@ -44,7 +45,7 @@ def test_more_than_there_is_or_was_foreseen_is_said(
     assert "a: is estimated to take 1000000000.0 GB of memory and" in caplog.text
     caplog.clear()
     # The plan stands: it knows of all stages.
-    foreseen.training(10**12, 1)
+    foreseen.training(10**17)
     foreseen.warn_after([record])
     assert not caplog.text
     Foreseen(small, run, "b").warn_after([record])
@@ -55,10 +56,10 @@ def test_without_a_plan_the_stars_of_a_patch_tell(
     small: ScanConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     foreseen = Foreseen(small, RunFolder(tmp_path), "a")
-    foreseen.training(10**12, 3)
+    foreseen.training(training_bytes(10**12, 3, small))
     assert foreseen.bytes == training_bytes(10**12, 3, small)
     assert "a: is estimated to take 530000.7 GB" in caplog.text
-    foreseen.training(10**6, 3)
+    foreseen.training(10**6)
     assert foreseen.bytes == training_bytes(10**12, 3, small)
 
 

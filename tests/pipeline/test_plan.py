@@ -11,12 +11,13 @@ import pytest
 
 from viamachinae.config import ScanConfig
 from viamachinae.options import parse_config
-from viamachinae.pipeline.estimate import memory_bytes, training_bytes
+from viamachinae.pipeline.estimate import memory_bytes
 from viamachinae.pipeline.memory import PeakMemory
 from viamachinae.pipeline.patch import patch
 from viamachinae.pipeline.plan import PatchPlan, plan, total
 from viamachinae.pipeline.plan_file import as_json
 from viamachinae.pipeline.sources import open_source
+from viamachinae.pipeline.training_memory import training_bytes
 from viamachinae.pipeline.trial import run_trial
 from viamachinae.score.trained import load_flows
 from viamachinae.sky import DustyPatch, tile

@@ -17,7 +17,6 @@ from astropy.table import Table
 from viamachinae.config import FilesQuery, Scan, ScanConfig
 from viamachinae.errors import BadInputError
 from viamachinae.options import read_config
-from viamachinae.pipeline import patch as patch_module
 from viamachinae.pipeline.events import Event
 from viamachinae.pipeline.extent import Extent, parse_extent
 from viamachinae.pipeline.link import link
@@ -28,6 +27,7 @@ from viamachinae.pipeline.scan import scan
 from viamachinae.pipeline.simulate import simulate
 from viamachinae.pipeline.stage import StageName
 from viamachinae.pipeline.status import outcome_of, status
+from viamachinae.score import method
 from viamachinae.sky import tile
 from viamachinae.store.files import file_hash, read_table
 from viamachinae.store.records import Record
@@ -194,7 +194,7 @@ def test_a_broken_stage_costs_its_patch_alone(
         raise ArithmeticError("singular matrix\nin detail")
 
     with monkeypatch.context() as patched:
-        patched.setattr(patch_module.method, "train", broken)
+        patched.setattr(method, "train", broken)
         result = scan(small, out, workers=1)
     assert not result.is_good
     ended = {(r.stage, r.scan): r for r in result.patches[first]}

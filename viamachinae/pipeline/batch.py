@@ -10,7 +10,6 @@ from viamachinae.config import ScanConfig
 from viamachinae.disk import remove_leftovers
 from viamachinae.pipeline.events import Event, Watcher, unwatched
 from viamachinae.pipeline.extent import WHOLE, Extent, recorded
-from viamachinae.pipeline.patch import patch as run_patch
 from viamachinae.pipeline.sources import input_fingerprint, open_source
 from viamachinae.pipeline.status import patch_records
 from viamachinae.pipeline.workers import work_through
@@ -74,6 +73,9 @@ def batch(
 def _job(
     config: ScanConfig, out: Path, extent: Extent, fingerprint: str, patch: str, watch: Watcher
 ) -> list[Record]:
+    # Loaded in the process that works on the patch alone.
+    from viamachinae.pipeline.patch import patch as run_patch
+
     # The folder alone tells that the patch was begun, should its process leave no record.
     RunFolder(out).patch(patch).mkdir(parents=True, exist_ok=True)
     return run_patch(config, out, patch, extent, watch=watch, fingerprint=fingerprint)

@@ -6,13 +6,9 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from viamachinae.config import ScanConfig
-from viamachinae.flows.stack import FlowStack
 from viamachinae.pipeline.configs import config_hash
 from viamachinae.pipeline.memory import free_bytes
-from viamachinae.score.densities import architecture_of, lanes_of
 from viamachinae.store.files import read_json
 from viamachinae.store.records import Record
 from viamachinae.store.run import RunFolder
@@ -38,18 +34,15 @@ class Foreseen:
     """
 
     def __init__(self, config: ScanConfig, run: RunFolder, patch: str) -> None:
-        self.config, self.patch = config, patch
+        self.patch = patch
         self.planned = planned_bytes(config, run, patch)
         self.bytes = self.planned or 0
         self._warn_before()
 
-    def training(self, n_stars: int, n_regions: int) -> None:
+    def training(self, n_bytes: int) -> None:
         """Foresee a training, where no plan did, now that its stars and regions are known."""
-        if self.planned is not None:
-            return
-        own = training_bytes(n_stars, n_regions, self.config)
-        if own > self.bytes:
-            self.bytes = own
+        if self.planned is None and n_bytes > self.bytes:
+            self.bytes = n_bytes
             self._warn_before()
 
     def _warn_before(self) -> None:
@@ -87,16 +80,6 @@ def planned_bytes(config: ScanConfig, run: RunFolder, patch: str) -> int | None:
     found: dict[str, Any] = next((row for row in rows if row["patch"] == patch), {})
     estimate: int | None = found.get("memory_bytes")
     return estimate
-
-
-def training_bytes(n_stars: int, n_regions: int, config: ScanConfig) -> int:
-    """Peak of main memory while the flows of one scan, two a region, train on so many stars."""
-    train, features = config.train, len(config.preprocess.features)
-    architecture = architecture_of(train.flow, features)
-    weights = FlowStack.draw(architecture, [np.random.default_rng(0)]).weights
-    n_flows = 2 * train.retrainings * n_regions
-    trained_bytes = n_flows * (train.average_last + 1) * weights.numel() * weights.element_size()
-    return memory_bytes(n_stars, lanes_of(train, features), trained_bytes)
 
 
 def memory_bytes(n_stars: int, lanes: int, trained_bytes: int) -> int:

@@ -11,6 +11,9 @@ from viamachinae.pipeline.stage import STAGE_NAMES, StageName
 from viamachinae.store.records import Record, read_record
 from viamachinae.store.run import RunFolder
 
+# A stage of a patch, and the scan of those that have one.
+Place = tuple[StageName, Scan | None]
+
 
 @dataclass(frozen=True)
 class Extent:
@@ -26,10 +29,10 @@ class Extent:
     stages: tuple[StageName, ...] = STAGE_NAMES
     scans: tuple[Scan, ...] | None = None
 
-    def places(self, config: ScanConfig) -> list[tuple[StageName, Scan | None]]:
+    def places(self, config: ScanConfig) -> list[Place]:
         """Stage and scan of every record that work to this extent leaves, in order."""
         scans = config.regions.scans if self.scans is None else self.scans
-        every: list[tuple[StageName, Scan | None]] = [("preprocess", None)]
+        every: list[Place] = [("preprocess", None)]
         for scan in scans:
             every += [("train", scan), ("score", scan)]
         every.append(("lines", None))

@@ -14,8 +14,8 @@ from viamachinae.inspect.view import HoughMap, LineView, Ratios, Region
 from viamachinae.link.hough import Ints, box_counts, hough_curves, hough_plane
 from viamachinae.link.lines import significance
 from viamachinae.link.lists import roi_lists
+from viamachinae.score.columns import ratio_columns
 from viamachinae.score.features import OTHER_PM
-from viamachinae.score.method import ratio_columns
 from viamachinae.sky import FramePositions, Patch
 from viamachinae.store.files import read_arrow, read_json, read_table
 from viamachinae.store.run import RunFolder

@@ -11,7 +11,7 @@ from viamachinae.config import ArchiveQuery, ScanConfig
 from viamachinae.errors import BadInputError, UnprocessableError
 from viamachinae.pipeline.line_views import PatchFiles
 from viamachinae.pipeline.sources import open_source
-from viamachinae.score.method import ratio_columns
+from viamachinae.score.columns import ratio_columns
 from viamachinae.sky import Patch
 
 logger = logging.getLogger("viamachinae.pipeline")

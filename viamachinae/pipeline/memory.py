@@ -6,8 +6,7 @@ import contextlib
 import resource
 import sys
 from pathlib import Path
-
-import torch
+from typing import Any
 
 _RESET = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
@@ -63,7 +62,7 @@ class PeakMemory:
         # Where that cannot be, the mark of the process's life is an upper bound.
         with contextlib.suppress(OSError):
             _RESET.write_text("5")
-        if _on_gpu():
+        if torch := _torch_on_gpu():
             torch.cuda.reset_peak_memory_stats()
 
     def host_bytes(self) -> int:
@@ -78,14 +77,11 @@ class PeakMemory:
 
     def device_bytes(self) -> int:
         """Most memory that torch held on the GPU; 0 without one."""
-        return torch.cuda.max_memory_allocated() if _on_gpu() else 0
+        torch = _torch_on_gpu()
+        return int(torch.cuda.max_memory_allocated()) if torch else 0
 
 
-def _on_gpu() -> bool:
-    """Whether torch has worked on a GPU; asking more would take memory on one."""
-    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
-
-
-def device_name(device: torch.device) -> str:
-    """The processor in words."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+def _torch_on_gpu() -> Any:
+    """Torch, where it is loaded and has worked on a GPU; asking more would take memory on one."""
+    torch = sys.modules.get("torch")
+    return torch if torch is not None and torch.cuda.is_initialized() else None

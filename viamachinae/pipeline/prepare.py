@@ -12,7 +12,6 @@ from viamachinae.options import to_yaml
 from viamachinae.pipeline.configs import keep_config
 from viamachinae.pipeline.sources import checked_source
 from viamachinae.query.source import Source
-from viamachinae.score.evaluation import choose_device
 from viamachinae.simulate.source import SimulatedSky
 from viamachinae.sky import dusty_patches
 from viamachinae.store.files import write_table, write_text
@@ -49,6 +48,9 @@ def write_config(config: ScanConfig, out: Path) -> None:
 
 def default_workers(config: ScanConfig) -> int:
     """One a core; one where the flows train on a GPU."""
+    # Loads torch, which the jobs of a cluster, whose number of workers is told, do without.
+    from viamachinae.score.evaluation import choose_device
+
     if choose_device(config.train.device).type == "cuda":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -15,8 +15,7 @@ from viamachinae.disk import FULL_DISK
 from viamachinae.errors import ArchiveError, BadInputError, UnprocessableError
 from viamachinae.pipeline.configs import keep_config
 from viamachinae.pipeline.events import Event, Watcher
-from viamachinae.pipeline.memory import PeakMemory, device_name
-from viamachinae.score.evaluation import choose_device
+from viamachinae.pipeline.memory import PeakMemory
 from viamachinae.store.files import content_hash, file_hash, write_text
 from viamachinae.store.records import (
     Outcome,
@@ -174,7 +173,13 @@ def _provenance(task: Task) -> dict[str, str]:
 
 
 def _device(task: Task) -> str:
-    return device_name(choose_device(task.config.train.device if task.stage.on_device else "cpu"))
+    """The processor in words."""
+    if not task.stage.on_device:
+        return "cpu"
+    # What has computed on a device has loaded torch; the other stages are spared that.
+    from viamachinae.score.evaluation import choose_device, device_name
+
+    return device_name(choose_device(task.config.train.device))
 
 
 def _inherited(upstream: Sequence[Record]) -> Ending | None:

@@ -15,10 +15,9 @@ from viamachinae.config import (
     ScanConfig,
     ScoreConfig,
 )
-from viamachinae.pipeline.patch import one_thread
 from viamachinae.score import method
 from viamachinae.score.densities import lanes_of
-from viamachinae.score.evaluation import choose_device
+from viamachinae.score.evaluation import choose_device, one_thread
 from viamachinae.score.patch_stars import PatchStars
 from viamachinae.score.regions import SignalRegion
 from viamachinae.score.trained import Density

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -49,6 +51,17 @@ class RegionScores(NamedTuple):
     ratio: Array
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread: the bytes of results must not depend on the number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def choose_device(device: Device) -> torch.device:
     """The device to compute on: ``auto`` is CUDA where there is a device, else the CPU.
 
@@ -64,6 +77,11 @@ def choose_device(device: Device) -> torch.device:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(device)
+
+
+def device_name(device: torch.device) -> str:
+    """The processor in words."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def engine_to_score(trained: Trained, device: torch.device) -> Engine:

@@ -22,6 +22,7 @@ from viamachinae.config import (
 from viamachinae.flows.progress import Progress
 from viamachinae.flows.resume import Keeper
 from viamachinae.score import anode, cathode, cwola, r_anode
+from viamachinae.score.columns import ratio_columns
 from viamachinae.score.evaluation import Device, RegionStars, choose_device
 from viamachinae.score.patch_stars import PatchStars
 from viamachinae.score.regions import SignalRegion, retrained
@@ -149,11 +150,6 @@ def score(
     names += ratio_columns(times)
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     return Table(columns, names=names, units={"region": u.mas / u.yr})
-
-
-def ratio_columns(times: int) -> list[str]:
-    """Names of the columns of `score` for single trainings; none where there is but one."""
-    return [f"log_ratio_{number}" for number in range(times)] if times > 1 else []
 
 
 class _Averaged(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -136,21 +137,25 @@ PACKAGES = (
 
 @cache
 def _versions() -> tuple[tuple[str, str], ...]:
-    from torch.version import cuda
-
     found = {"viamachinae": viamachinae.__version__}
     for name in PACKAGES:
         # Some are there in some installations alone.
         with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-    return (*found.items(), *([("cuda", cuda)] if cuda else []))
+    return tuple(found.items())
 
 
 def provenance() -> dict[str, str]:
-    """Versions of what the results depend on, and the machine."""
+    """Versions of what the results depend on, and the machine.
+
+    The version of CUDA is there where torch is loaded: what never loads it never uses CUDA.
+    """
+    torch = sys.modules.get("torch")
+    cuda = torch.version.cuda if torch is not None else None
     return {
         "python": platform.python_version(),
         **dict(_versions()),
+        **({"cuda": cuda} if cuda else {}),
         "host": platform.node(),
         "machine": platform.platform(),
     }

@@ -33,7 +33,7 @@ from viamachinae.config import (
     ScoreConfig,
     TrainConfig,
 )
-from viamachinae.pipeline.patch import one_thread
+from viamachinae.score.evaluation import one_thread
 from viamachinae.score.method import score, train
 from viamachinae.score.patch_stars import PatchStars
 from viamachinae.score.references import idealised, supervised
