@@ -145,7 +145,7 @@ def test_the_dag_of_the_whole_sky(small: ScanConfig, tmp_path: Path) -> None:
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     # Of the worker, with a margin, and of what else is in a job.
-    memory = ceil(1.25 * row["memory_bytes"] / 1e6 + 800)
+    memory = ceil(1.25 * row["memory_bytes"] / 1e6 + 600)
     assert ended.stdout.count(f"mem_mb={memory},") == 200 * (1 + 2 + 1)
     assert counted(ended.stdout)["total"] == 200 * (1 + 2 + 1) + 3
 

@@ -25,7 +25,7 @@ LINK_ONLY = bool(int(config.get("link_only", 0)))
 
 # Memory of a job beside that of its worker: Snakemake, which is there twice in a SLURM job, and
 # the process that started the worker (measured, rounded up).
-OVERHEAD_MB = 800
+OVERHEAD_MB = 600
 # The plan's estimate is what is likely, not the most there may be (ours).
 MARGIN = 1.25
 # Minutes of a job beside its training.
