@@ -20,7 +20,8 @@ from viamachinae.pipeline.sources import open_source
 from viamachinae.pipeline.training_memory import training_bytes
 from viamachinae.pipeline.trial import run_trial
 from viamachinae.score.trained import load_flows
-from viamachinae.sky import DustyPatch, tile
+from viamachinae.sky import tile
+from viamachinae.sky.tiling import DustyPatch
 from viamachinae.store.files import count_rows
 from viamachinae.store.run import RunFolder
 

@@ -6,7 +6,6 @@ protostream there (after VM2; details ours).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -25,6 +24,7 @@ from viamachinae.link.members import (
     member_table,
 )
 from viamachinae.link.membership import candidate_memberships
+from viamachinae.link.names import candidate_names
 from viamachinae.link.streams import (
     LinkedPatch,
     Protostreams,
@@ -160,36 +160,6 @@ def candidate_line_stars(linked: Sequence[LinkedPatch], config: CandidateConfig)
     order = np.argsort(candidate, kind="stable")
     begin = np.searchsorted(candidate[order], np.arange(n))
     return [np.unique(stars) for stars in np.split(star[order], begin)[1:]]
-
-
-def candidate_names(ra: Floats, dec: Floats, pmra: Floats, pmdec: Floats) -> list[str]:
-    """Names like ``VM_J0936+3612_pm-05.3-12.4``, safe as file names.
-
-    Right ascension in hours and minutes and declination in degrees and minutes are cut off, not
-    rounded, as in IAU designations; then the proper motions (pmra, pmdec), rounded to 0.1
-    mas/yr. Of candidates of one name all but the best get ``_2``, ``_3`` and so on, by rank.
-
-    Parameters
-    ----------
-    ra, dec, pmra, pmdec : float64 arrays of shape (n,)
-        deg and mas/yr, by rank.
-    """
-    times: Counter[str] = Counter()
-    names = []
-    for where in zip(ra, dec, pmra, pmdec, strict=True):
-        name = _designation(*(float(value) for value in where))
-        times[name] += 1
-        names.append(name if times[name] == 1 else f"{name}_{times[name]}")
-    return names
-
-
-def _designation(ra: float, dec: float, pmra: float, pmdec: float) -> str:
-    hour, minute = divmod(int(ra % 360 * 4), 60)
-    degree, arcmin = divmod(int(abs(dec) * 60), 60)
-    sign = "-" if dec < 0 else "+"
-    # Adding zero turns a rounded -0.0 into 0.0.
-    motion = "".join(f"{round(pm, 1) + 0.0:+05.1f}" for pm in (pmra, pmdec))
-    return f"VM_J{hour:02d}{minute:02d}{sign}{degree:02d}{arcmin:02d}_pm{motion}"
 
 
 def _best_of_patch(label: Ints, found: Protostreams) -> Ints:
