@@ -31,19 +31,25 @@ PREPROCESS = Stage(
     (
         *("sky", "dust", "catalog", "query", "preprocess", "simulate", "score/seeds"),
         *("validate/shuffle", "validate/shuffled_sky", "pipeline/sources"),
+        "pipeline/tasks/preprocess",
     ),
     lambda config: [config.sky.model_dump(mode="json"), config.preprocess.model_dump(mode="json")],
 )
-TRAIN = Stage("train", ("flows", "score"), _training_options, on_device=True)
+TRAIN = Stage(
+    "train", ("flows", "score", "pipeline/tasks/train"), _training_options, on_device=True
+)
 SCORE = Stage(
     "score",
-    ("flows", "score"),
+    ("flows", "score", "pipeline/tasks/score"),
     lambda config: config.score.model_dump(mode="json"),
     on_device=True,
 )
 LINES = Stage(
     "lines",
-    ("link", "sky", "dust", "catalog", "inspect/comparison", "score/features", "score/seeds"),
+    (
+        *("link", "sky", "dust", "catalog", "inspect/comparison", "score/features", "score/seeds"),
+        "pipeline/tasks/lines",
+    ),
     lambda config: [
         config.link.model_dump(mode="json", exclude=ABOVE_PATCHES),
         config.sky.evaluation_radius_deg,

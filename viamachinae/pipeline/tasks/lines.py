@@ -15,7 +15,16 @@ from viamachinae.store.records import Record
 
 
 def lines(work: Work, prepared: Record, scored: list[Record]) -> Record:
-    """Find lines in all scans together, and in each training alone."""
+    """Find lines and protoclusters in all scans together, and in each training alone.
+
+    Parameters
+    ----------
+    work : Work
+    prepared : Record
+        Of the stars.
+    scored : list of Record
+        One a scan; those that did not end well are left out.
+    """
     run, config, where = work.run, work.config, work.patch
     usable = [record for record in scored if record.outcome in ("done", "partial")]
     numbers: list[int | None] = [None, *single_trainings(config)]

@@ -12,7 +12,19 @@ from viamachinae.store.records import Record
 
 
 def preprocess_stars(work: Work, fingerprint: str) -> Record:
-    """Take the stars; `fingerprint` is what `input_fingerprint` gives."""
+    """Write the stars of the patch and their cut-flow, unless that is done.
+
+    Parameters
+    ----------
+    work : Work
+    fingerprint : str
+        What `input_fingerprint` gives.
+
+    Raises
+    ------
+    BadInputError
+        If the source cannot be used for any patch.
+    """
     run, config, where = work.run, work.config, work.patch
     stars_path, cutflow_path = run.stars(where.id), run.cutflow(where.id)
 

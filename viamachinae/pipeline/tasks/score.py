@@ -15,7 +15,15 @@ from viamachinae.store.records import Record
 
 
 def score(work: Work, scan: Scan, prepared: Record, trained: Record) -> Record:
-    """Score with what was trained."""
+    """Score the fiducial stars in every signal region of a scan, unless that is done.
+
+    Parameters
+    ----------
+    work : Work
+    scan : str
+    prepared, trained : Record
+        Of the stars, and of the training in this scan, whose outcome passes on.
+    """
     run, config, where = work.run, work.config, work.patch
     path, features = run.scores(where.id, scan), config.preprocess.features
 

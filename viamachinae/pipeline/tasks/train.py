@@ -27,7 +27,16 @@ from viamachinae.store.records import SETTLED, Record
 
 
 def train(work: Work, scan: Scan, prepared: Record) -> Record:
-    """Train; checkpoints of an earlier attempt are gone on from."""
+    """Train every signal region of a scan, unless that is done, and judge what was learned.
+
+    Parameters
+    ----------
+    work : Work
+        Its run folder may hold checkpoints of an earlier attempt, which then goes on.
+    scan : str
+    prepared : Record
+        Of the stars.
+    """
     run, config, where = work.run, work.config, work.patch
     flows_path, training_path = run.flows(where.id, scan), run.training(where.id, scan)
     health_path = run.health(where.id, scan)
