@@ -9,7 +9,7 @@ import pytest
 
 from viamachinae.config import ScanConfig
 from viamachinae.errors import BadInputError
-from viamachinae.pipeline.done_files import write_done
+from viamachinae.pipeline.done_files import forget_unsettled, write_done
 from viamachinae.pipeline.events import Event
 from viamachinae.pipeline.extent import Extent
 from viamachinae.pipeline.rerun import chosen, failed_patches
@@ -93,7 +93,12 @@ def test_a_workflow_is_told(out: Path, small: ScanConfig) -> None:
             p: [r for r in patch_records(small, run, p) if r.stage == "lines"] for p in patches
         }
         assert write_done(run.workflow / f"{name}.lines.done", lines, records)
+    linked = run.workflow / "linked"
+    linked.touch()
+    forget_unsettled(run)
+    assert linked.exists()
     chosen(out, [first], failed=False, first="train")
+    assert not linked.exists()
     assert [path.name for path in run.workflow.glob("*.done")] == ["0001.lines.done"]
 
 

@@ -21,6 +21,7 @@ from viamachinae.pipeline import plan as plan_module
 from viamachinae.pipeline import workflow
 from viamachinae.pipeline.plan_file import kept_plan
 from viamachinae.pipeline.prepare import prepare
+from viamachinae.pipeline.rerun import chosen
 from viamachinae.pipeline.simulate import simulate
 from viamachinae.pipeline.stage import STAGE_NAMES
 from viamachinae.pipeline.status import standing
@@ -188,6 +189,11 @@ def test_snakemake_gives_the_bytes_of_a_scan(
         "all": 1, "preprocess": 2, "train": 4, "lines": 2, "link": 1, "inspect": 1, "total": 11
     }  # fmt: skip
     assert laid == [(out / name).read_bytes() for name in ("config.yaml", "plan.json")]
+    # What `rerun` was told to leave to the workflow.
+    chosen(out, [tile(small.sky)[0].id], failed=False, first="score")
+    assert run_workflow(small, out, "local", dry, print)
+    counts = counted(capfd.readouterr().out)
+    assert counts == {"all": 1, "train": 2, "lines": 1, "link": 1, "inspect": 1, "total": 6}
 
 
 @pytest.mark.slow
@@ -211,6 +217,10 @@ def test_a_bad_patch_does_not_hold_up_those_that_share_its_jobs(
     assert (ended[None, "link"], ended[None, "inspect"]) == ("done", "done")
     # What tells Snakemake that the patch is done with does not stay: mended, it is tried again.
     assert list(run.workflow.glob("*.done")) == []
+    run.stars(bad).rmdir()
+    assert run_workflow(config, tmp_path, "local", extra, said.append)
+    assert len(said) == 3
+    assert {one.outcome for one in standing(tmp_path)} == {"done"}
 
 
 @needs_snakemake

@@ -48,7 +48,7 @@ def forget_unsettled(run: RunFolder) -> None:
     for path in run.workflow.glob("*.done"):
         patches = read_json(path)["patches"].values()
         if any(outcome not in SETTLED for stages in patches for outcome in stages.values()):
-            path.unlink(missing_ok=True)
+            _forget(run, path)
 
 
 def forget_done(run: RunFolder, patch: str, stages: Collection[str]) -> None:
@@ -56,4 +56,10 @@ def forget_done(run: RunFolder, patch: str, stages: Collection[str]) -> None:
     for path in run.workflow.glob("*.done"):
         done = read_json(path)
         if patch in done["patches"] and not set(stages).isdisjoint(done["stages"]):
-            path.unlink(missing_ok=True)
+            _forget(run, path)
+
+
+def _forget(run: RunFolder, path: Path) -> None:
+    """Remove such a file, and the one for which a workflow would ask for it: see link.smk."""
+    path.unlink(missing_ok=True)
+    (run.workflow / "linked").unlink(missing_ok=True)

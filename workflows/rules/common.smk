@@ -63,6 +63,11 @@ def done(stage):
     return OUT / "workflow" / f"{{batch}}.{stage}.done"
 
 
+# Removed with the files of patches that are to be done again: while the candidates are there,
+# Snakemake would not miss those. With this gone it links, and so asks for them.
+LINKED = OUT / "workflow" / "linked"
+
+
 def log_of(stage):
     return OUT / "workflow" / "logs" / f"{{batch}}.{stage}.log"
 

@@ -11,6 +11,7 @@ rule link:
             category="Candidates",
         ),
         OUT / "members.parquet",
+        touch(LINKED),
     log:
         OUT / "workflow" / "logs" / "link.log",
     params:
