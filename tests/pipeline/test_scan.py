@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 from astropy.table import Table
 
 from viamachinae.config import FilesQuery, Scan, ScanConfig
@@ -168,20 +167,6 @@ def test_a_patch_without_stars_is_no_work(small: ScanConfig, tmp_path: Path) -> 
     nowhere = small.sky.model_copy(update={"centres": [(10.0, -60.0)]})
     with pytest.raises(BadInputError, match="no usable star in any of the 1 patches"):
         scan(config.model_copy(update={"sky": nowhere}), tmp_path / "empty", workers=1)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a device for CUDA")
-def test_where_nothing_is_computed_the_device_may_be_absent(
-    small: ScanConfig, tmp_path: Path
-) -> None:
-    empty = small.sky.model_copy(update={"centres": [(10.0, -60.0)]})
-    train = small.train.model_copy(update={"device": "cuda"})
-    stars = FilesQuery(source="files", path=tmp_path / "stars.parquet")
-    simulate(small, tmp_path / "stars.parquet")
-    config = small.model_copy(update={"sky": empty, "query": stars, "train": train})
-    records = patch(config, tmp_path / "run", tile(empty)[0].id)
-    assert {record.outcome for record in records} == {"no_work"}
-    assert {record.device for record in records if record.stage != "preprocess"} == {""}
 
 
 def test_a_broken_stage_costs_its_patch_alone(

@@ -46,7 +46,7 @@ FlowConfig = Annotated[
 
 # Where, by what engine and in how large stacks flows train does not decide what they become, nor
 # does the name of the preset that gave the other options.
-UNDECIDING = frozenset({"device", "engine", "stack_size", "preset", "checkpoint_seconds"})
+UNDECIDING = {"device", "engine", "stack_size", "preset", "checkpoint_seconds"}
 
 # docs/which-flow.md measures the three.
 PRESETS: dict[str, dict[str, Any]] = {

@@ -43,14 +43,18 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         If the file is damaged, is not a checkpoint, or has another version.
     """
     with _opened(path) as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    return tensors, load_header(path)
+        header = _header(path, file)
+        return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
 
 
 def load_header(path: Path) -> dict[str, Any]:
     """The header alone; raises as `load_checkpoint` does."""
     with _opened(path) as file:
-        metadata = file.metadata() or {}
+        return _header(path, file)
+
+
+def _header(path: Path, file: Any) -> dict[str, Any]:
+    metadata = file.metadata() or {}
     if FORMAT not in metadata:
         raise ValueError(f"{path} holds no flows of this package")
     header: dict[str, Any] = json.loads(metadata[FORMAT])

@@ -60,6 +60,6 @@ def forget_done(run: RunFolder, patch: str, stages: Collection[str]) -> None:
 
 
 def _forget(run: RunFolder, path: Path) -> None:
-    """Remove such a file, and the one for which a workflow would ask for it: see link.smk."""
+    """Remove such a file, and the one for which a workflow asks for it: see common.smk."""
     path.unlink(missing_ok=True)
     (run.workflow / "linked").unlink(missing_ok=True)

@@ -34,7 +34,7 @@ def _deciding(config: ScanConfig) -> list[Any]:
     whose = {"name", "query", "inspect", "validation", "train"}
     return [
         config.model_dump(mode="json", exclude=whose),
-        config.train.model_dump(mode="json", exclude=set(UNDECIDING)),
+        config.train.model_dump(mode="json", exclude=UNDECIDING),
         config.validation.streams.model_dump(mode="json"),
         config.query.release,
     ]

@@ -18,7 +18,7 @@ def single_trainings(config: ScanConfig) -> range:
 
 def _training_options(config: ScanConfig) -> list[Any]:
     return [
-        config.train.model_dump(mode="json", exclude=set(UNDECIDING)),
+        config.train.model_dump(mode="json", exclude=UNDECIDING),
         config.score.model_dump(mode="json"),
         config.preprocess.features,
         config.seed,

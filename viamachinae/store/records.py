@@ -54,7 +54,7 @@ class Record:
     provenance : dict
         Versions, machine, time, and the name of the configuration.
     device : str
-        The processor that did the work.
+        The processor that did the work; empty where nothing was computed.
     memory_bytes, device_memory_bytes : int
         Most memory of the process, and of torch on a GPU; 0 where unknown.
     """

@@ -94,7 +94,7 @@ def compared(config: ScanConfig) -> dict[str, Any]:
             "inspect": True,
             "sky": {"patches", "centres"},
             "nulls": {"skies", "patches", "confidence"},
-            "train": set(UNDECIDING),
+            "train": UNDECIDING,
             "link": {"candidates", "crossmatch", "ridge", "orbits"},
         },
     )
